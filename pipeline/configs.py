@@ -1,0 +1,81 @@
+"""What each component is told, cut from the project file: only what it needs, so that TFX's cache stays useful.
+
+A change of an evaluation limit must not train again; a change of our code must do everything again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pipeline import digests
+from pipeline.inputs import RunInputs
+from pipeline.workspace import Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class ComponentConfigs:
+    """JSON-able parameters by component."""
+
+    identity: dict[str, Any]
+    splits: dict[str, list[dict[str, Any]]]
+    has_serving: bool
+    warm_start: bool
+    example_gen: dict[str, Any]
+    statistics_gen: dict[str, Any]
+    gate: dict[str, Any]
+    transform: dict[str, Any]
+    trainer: dict[str, Any]
+    evaluator: dict[str, Any]
+    infra_check: dict[str, Any]
+    pusher: dict[str, Any]
+
+
+def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
+    """Cut the project file up for the components of one run."""
+    project, selection = workspace.project, inputs.selection
+    same = {"code": selection.code, "lock": selection.lock}
+    size = {"in_process_rows": project.run.in_process_rows}
+    label = {"label": project.label.column, "weight": project.data.weight}
+    roles = {**label, "time": project.data.time, "key": list(project.data.key)}
+    features = project.features.model_dump(mode="json")
+    has_champion = inputs.champion is not None
+    return ComponentConfigs(
+        identity={"project": project.name, **selection.identity},
+        splits={split: [dict(part) for part in parts] for split, parts in inputs.splits.items()},
+        has_serving=project.data.serving is not None,
+        warm_start=project.model.warm_start and has_champion,
+        example_gen={
+            **same,
+            **size,
+            "time": project.data.time,
+            "label": project.label.column,
+            "drop": list(project.data.drop),
+        },
+        statistics_gen={**same, **size},
+        gate={**same, "gate": project.gate.model_dump(mode="json"), "roles": roles, "features": features},
+        transform={**same, **size, **label, "features": features},
+        trainer={
+            **same,
+            **size,
+            **label,
+            "features": features,
+            "model": project.model.model_dump(mode="json"),
+            "threshold_metric": project.evaluation.threshold_metric,
+            "replay_rows": project.infra_check.rows,
+        },
+        evaluator={
+            **same,
+            **size,
+            **roles,
+            "evaluation": project.evaluation.model_dump(mode="json"),
+            "champion_span": inputs.champion.span if inputs.champion else None,
+        },
+        infra_check={**same, **project.infra_check.model_dump(mode="json")},
+        pusher={
+            **same,
+            "push_directory": str(workspace.push_directory),
+            "git_commit": digests.git_commit(workspace.loaded.directory),
+            "schema": selection.schema,
+        },
+    )

@@ -1,0 +1,187 @@
+"""What one run works on, resolved before the DAG is built: files a split, schema, baseline, champion.
+
+Resolved here, by plain code, because open-source Kubeflow Pipelines refuses TFX's Resolver and never fills in
+`{SPAN}`. "None yet" is an explicit empty artifact, so that the DAG has one shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from components import files
+from components.errors import UsageError
+from components.store import Accepted, Champion, Store
+from pipeline import digests
+from pipeline.spans import Span, WindowSpans, split_files
+from pipeline.workspace import Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The spans of one run and everything its verdict depends on, known without reading the data."""
+
+    window: WindowSpans
+    version: int
+    baseline: Accepted | None
+    code: str
+    lock: str
+    schema: str
+    """SHA-256 of the committed schema; `none` where there is none."""
+    as_of: str
+    """Today, YYYY-MM-DD, where the project has waivers to expire; else empty."""
+    key: str
+    """SHA-256 of all that: a run with this key has been done if its record says so."""
+
+    @property
+    def span(self) -> Span:
+        """The newest span: what is judged, evaluated on, and accepted."""
+        return self.window.newest
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who this run is about, as components and verdicts carry it."""
+        return {
+            "span": self.span.name,
+            "span_version": self.version,
+            "digest": self.span.sha256,
+            "baseline_span": self.baseline.span if self.baseline else None,
+            "as_of": self.as_of,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInputs:
+    """URIs and file lists that the DAG takes."""
+
+    selection: Selection
+    splits: Mapping[str, Sequence[Mapping[str, Any]]]
+    schema_uri: str
+    baseline_uri: str
+    serving_uri: str
+    champion_uri: str
+    champion: Champion | None
+
+
+def select(workspace: Workspace, window: WindowSpans, *, replace: bool = False) -> Selection:
+    """Name everything a run of `window.newest` depends on.
+
+    Args:
+      workspace: Project and root.
+      window: The newest span and those that train the model.
+      replace: Take a changed file of an accepted span as its next version.
+
+    Raises:
+      UsageError: A file changed after its span was accepted, and `replace` does not say that this is meant.
+    """
+    accepted = workspace.store.accepted()
+    version = _version(window.newest, accepted, replace)
+    _refuse_changed(window.train, accepted)
+    earlier = [entry for name, entry in accepted.items() if name in {span.name for span in window.earlier}]
+    order = {span.name: number for number, span in enumerate(window.earlier)}
+    baseline = max(earlier, key=lambda entry: order[entry.span], default=None)
+    schema = files.sha256_file(workspace.schema_path) if workspace.schema_path.is_file() else "none"
+    as_of = datetime.date.today().isoformat() if workspace.project.gate.waivers else ""
+    code, lock = digests.code_digest(), digests.lock_digest()
+    depends = {
+        "project": workspace.project.model_dump(mode="json"),
+        "window": [(span.name, span.sha256) for span in (*window.train, window.newest)],
+        "version": version,
+        "baseline": baseline.statistics if baseline else None,
+        "serving": _serving_digest(workspace),
+        "schema": schema,
+        "as_of": as_of,
+        "code": code,
+        "lock": lock,
+    }
+    return Selection(window, version, baseline, code, lock, schema, as_of, files.sha256_json(depends))
+
+
+def prepare(
+    workspace: Workspace,
+    selection: Selection,
+    time_bounds: Callable[[Span], tuple[int, int]],
+    serving_statistics: Callable[[pathlib.Path, pathlib.Path], None],
+) -> RunInputs:
+    """Lay what the DAG imports under content-addressed paths and split the window by time.
+
+    Args:
+      workspace: Project and root; the caller holds its lock.
+      selection: From `select`.
+      time_bounds: First and last time in a span's file, seconds since the epoch (UTC).
+      serving_statistics: Writes the statistics of a file of serving data into a directory, laid out as
+        ExampleStatistics with one split, `serving`.
+    """
+    store, project = workspace.store, workspace.project
+    champion = store.champion()
+    serving = workspace.loaded.directory / project.data.serving if project.data.serving else None
+    return RunInputs(
+        selection=selection,
+        splits=split_files(selection.window, project.window.tune_days, time_bounds),
+        schema_uri=str(_schema(store, workspace.schema_path, selection.schema)),
+        baseline_uri=str(
+            store.root / selection.baseline.statistics if selection.baseline else _none(store, "statistics")
+        ),
+        serving_uri=str(
+            _imported(store, "serving", _serving_digest(workspace), lambda to: serving_statistics(serving, to))
+            if serving
+            else _none(store, "statistics")
+        ),
+        champion_uri=str(store.root / champion.model if champion else _none(store, "model")),
+        champion=champion,
+    )
+
+
+def later_baselines(workspace: Workspace, spans: Sequence[Span], replaced: str) -> list[str]:
+    """Accepted spans after `replaced` whose baseline was, or would now be, `replaced`."""
+    accepted = workspace.store.accepted()
+    names = [span.name for span in spans if span.name in accepted or span.name == replaced]
+    position = names.index(replaced)
+    return names[position + 1 : position + 2]
+
+
+def _version(span: Span, accepted: Mapping[str, Accepted], replace: bool) -> int:
+    entry = accepted.get(span.name)
+    if entry is None:
+        return 1
+    if entry.digest == span.sha256:
+        return entry.version
+    if replace:
+        return entry.version + 1
+    raise UsageError(
+        f"{span.path} changed after span {span.name} was accepted (SHA-256 {entry.digest[:12]} then, "
+        f"{span.sha256[:12]} now).\n"
+        f"  If the correction is meant: spanwise run --span {span.name} --replace    "
+        "If not: restore the file."
+    )
+
+
+def _refuse_changed(train: Sequence[Span], accepted: Mapping[str, Accepted]) -> None:
+    for span in train:
+        if span.name in accepted and accepted[span.name].digest != span.sha256:
+            _version(span, accepted, replace=False)
+
+
+def _schema(store: Store, path: pathlib.Path, digest: str) -> pathlib.Path:
+    content = path.read_bytes() if digest != "none" else b""
+    return _imported(store, "schema", digest, lambda to: files.write_bytes(to / "schema.pbtxt", content))
+
+
+def _none(store: Store, kind: str) -> pathlib.Path:
+    return _imported(store, kind, "none", lambda to: None)
+
+
+def _serving_digest(workspace: Workspace) -> str:
+    path = workspace.project.data.serving
+    return files.sha256_file(workspace.loaded.directory / path) if path else "none"
+
+
+def _imported(store: Store, kind: str, digest: str, fill: Callable[[pathlib.Path], None]) -> pathlib.Path:
+    target = store.imports(kind, digest)
+    if not target.is_dir():
+        with files.new_directory(target) as staging:
+            fill(staging)
+    return target

@@ -1,0 +1,79 @@
+"""What one pipeline run left in ML Metadata: states of its nodes and the artifacts they made or reused."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+_RUN_CONTEXT = "pipeline_run"
+_STATES = {3: "complete", 4: "failed", 5: "cached", 6: "canceled"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ArtifactRecord:
+    """An output artifact as lineage knows it."""
+
+    uri: str
+    properties: dict[str, Any]
+    """Properties and custom properties in one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeRecord:
+    """A node of a run."""
+
+    state: str
+    """complete, cached, failed, running."""
+    outputs: dict[str, ArtifactRecord]
+
+
+def of_run(metadata: pathlib.Path, run_id: str) -> dict[str, NodeRecord]:
+    """Nodes of the run by id; empty where ML Metadata knows nothing of it.
+
+    Args:
+      metadata: The sqlite database.
+      run_id: The id that the runner gave to the run.
+    """
+    if not metadata.is_file():
+        return {}
+    from ml_metadata.metadata_store import metadata_store
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+    store = metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+    context = store.get_context_by_type_and_name(_RUN_CONTEXT, run_id)
+    if context is None:
+        return {}
+    executions = store.get_executions_by_context(context.id)
+    events = store.get_events_by_execution_ids([execution.id for execution in executions]) if executions else []
+    outputs = [event for event in events if event.type == event.OUTPUT]
+    artifacts = {a.id: a for a in store.get_artifacts_by_id(list({event.artifact_id for event in outputs}))}
+    made: dict[int, dict[str, ArtifactRecord]] = {}
+    for event in outputs:
+        key = event.path.steps[0].key if event.path.steps else ""
+        made.setdefault(event.execution_id, {})[key] = _record(artifacts[event.artifact_id])
+    types = {t.id: t.name for t in store.get_execution_types()}
+    return {
+        _node_id(store, execution, types): NodeRecord(
+            _STATES.get(execution.last_known_state, "running"), made.get(execution.id, {})
+        )
+        for execution in sorted(executions, key=lambda e: e.id)
+    }
+
+
+def _node_id(store: Any, execution: Any, types: dict[int, str]) -> str:
+    # The node's context is named <pipeline>.<node id>; the execution itself carries only its type.
+    for context in store.get_contexts_by_execution(execution.id):
+        if context.type == "node":
+            return str(context.name.split(".", 1)[-1])
+    return types.get(execution.type_id, str(execution.id))
+
+
+def _record(artifact: Any) -> ArtifactRecord:
+    values = {**dict(artifact.properties), **dict(artifact.custom_properties)}
+    return ArtifactRecord(artifact.uri, {key: _value(value) for key, value in values.items()})
+
+
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind in ("int_value", "double_value", "string_value", "bool_value") else None
