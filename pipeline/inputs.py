@@ -100,33 +100,27 @@ def select(workspace: Workspace, window: WindowSpans, *, replace: bool = False) 
     return Selection(window, version, baseline, code, lock, schema, as_of, files.sha256_json(depends))
 
 
-def prepare(
-    workspace: Workspace,
-    selection: Selection,
-    time_bounds: Callable[[Span], tuple[int, int]],
-    serving_statistics: Callable[[pathlib.Path, pathlib.Path], None],
-) -> RunInputs:
+def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
     """Lay what the DAG imports under content-addressed paths and split the window by time.
 
-    Args:
-      workspace: Project and root; the caller holds its lock.
-      selection: From `select`.
-      time_bounds: First and last time in a span's file, seconds since the epoch (UTC).
-      serving_statistics: Writes the statistics of a file of serving data into a directory, laid out as
-        ExampleStatistics with one split, `serving`.
+    The caller holds the root's lock.
     """
+    from components import tables
+
     store, project = workspace.store, workspace.project
     champion = store.champion()
     serving = workspace.loaded.directory / project.data.serving if project.data.serving else None
     return RunInputs(
         selection=selection,
-        splits=split_files(selection.window, project.window.tune_days, time_bounds),
+        splits=split_files(
+            selection.window, project.window.tune_days, lambda span: tables.time_bounds(span.path, project.data.time)
+        ),
         schema_uri=str(_schema(store, workspace.schema_path, selection.schema)),
         baseline_uri=str(
             store.root / selection.baseline.statistics if selection.baseline else _none(store, "statistics")
         ),
         serving_uri=str(
-            _imported(store, "serving", _serving_digest(workspace), lambda to: serving_statistics(serving, to))
+            _imported(store, "serving", _serving_digest(workspace), lambda to: _serving_statistics(serving, to))
             if serving
             else _none(store, "statistics")
         ),
@@ -177,6 +171,12 @@ def _none(store: Store, kind: str) -> pathlib.Path:
 def _serving_digest(workspace: Workspace) -> str:
     path = workspace.project.data.serving
     return files.sha256_file(workspace.loaded.directory / path) if path else "none"
+
+
+def _serving_statistics(source: pathlib.Path, directory: pathlib.Path) -> None:
+    from components.statistics_gen import in_process
+
+    in_process.write_file_statistics(source, directory / "Split-serving")
 
 
 def _imported(store: Store, kind: str, digest: str, fill: Callable[[pathlib.Path], None]) -> pathlib.Path:

@@ -1,0 +1,134 @@
+"""`spanwise run`: the pipeline on one span, the next one, or all of them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from components.errors import ExitCode, UsageError
+from pipeline import inputs, project, records, spans, summary
+from pipeline.commands.options import format_option, project_option, root_option
+from pipeline.records import RunRecord
+from pipeline.spans import Span
+from pipeline.workspace import Workspace, open_workspace
+
+_WAIT_SECONDS = 24 * 3600.0
+# Of several spans' exit codes, the one that most needs a person.
+_GRAVEST = (ExitCode.FAILED, ExitCode.SERVING_FAILED, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
+# A failure of ours or of the machine would repeat itself; bad data or a weak model in one span says nothing of the next.
+_GO_ON = (ExitCode.DONE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
+
+
+@click.command()
+@project_option
+@root_option
+@click.option("--span", "span_name", metavar="ID", help="This span.")
+@click.option("--next", "next_", is_flag=True, help="The first span after the newest accepted one.")
+@click.option("--all", "all_", is_flag=True, help="Every span from the next one on.")
+@click.option("--replace", is_flag=True, help="With --span: take its changed file as a new version.")
+@click.option("--runner", type=click.Choice(["beam", "local"]), default="beam", show_default=True)
+@click.option("--timings", is_flag=True, help="Say where the time went: a component a row.")
+@click.option("--no-wait", is_flag=True, help="Leave at once if another run holds the root.")
+@format_option
+def command(
+    project_file: pathlib.Path | None,
+    root: pathlib.Path | None,
+    span_name: str | None,
+    next_: bool,
+    all_: bool,
+    replace: bool,
+    runner: records.Runner,
+    timings: bool,
+    no_wait: bool,
+    output_format: str,
+) -> int:
+    """Run the pipeline: check the data, train, evaluate, check the export, push.
+
+    Without --span, --next or --all: the newest accepted span again (from its record, if nothing changed), or the
+    first that has a training window before it.
+    """
+    if sum((span_name is not None, next_, all_)) > 1:
+        raise UsageError("--span, --next and --all exclude each other.")
+    if replace and span_name is None:
+        raise UsageError("--replace takes a changed file as a new version of one span: name it with --span ID.")
+    workspace = open_workspace(project_file, root)
+    screen = sys.stderr if output_format == "json" else sys.stdout
+    with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: click.echo(text, err=True)):
+        found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
+        names = _chosen(workspace, found, span_name, next_, all_)
+        done: list[RunRecord] = []
+        for name in names:
+            done.append(_one(workspace, found, name, replace, runner, screen))
+            if timings:
+                click.echo(summary.timings(done[-1]), file=screen)
+            if done[-1].exit_code not in _GO_ON:
+                break
+    if output_format == "json":
+        values = [record.as_json() for record in done]
+        click.echo(json.dumps(values[0] if len(values) == 1 else values, indent=2, sort_keys=True))
+    codes = {record.exit_code for record in done}
+    return next((int(code) for code in _GRAVEST if code in codes), int(ExitCode.DONE))
+
+
+def _chosen(
+    workspace: Workspace, found: Sequence[Span], span_name: str | None, next_: bool, all_: bool
+) -> list[Span]:
+    """The spans to run, in order."""
+    accepted = workspace.store.accepted()
+    if span_name is not None:
+        return [spans.named(found, span_name)]
+    runnable = [span for span in found if spans.has_window(found, span, workspace.project.window)]
+    if not runnable:
+        # Says which span would be the first, and what is missing for it.
+        spans.window_for(found, found[-1], workspace.project.window)
+    newest = max((i for i, span in enumerate(found) if span.name in accepted), default=-1)
+    ahead = [span for span in runnable if found.index(span) > newest]
+    if all_:
+        return ahead
+    if next_:
+        if not ahead:
+            raise UsageError(
+                f"no span after {found[newest].name}, the newest accepted one, in {workspace.project.data.spans}. "
+                "When the next file is there, run this again."
+            )
+        return ahead[:1]
+    return [found[newest]] if newest >= 0 and found[newest] in runnable else ahead[:1]
+
+
+def _one(
+    workspace: Workspace,
+    found: Sequence[Span],
+    span: Span,
+    replace: bool,
+    runner: records.Runner,
+    screen: TextIO,
+) -> RunRecord:
+    """Run one span, or answer from the record of a run that nothing has changed since."""
+    window = spans.window_for(found, span, workspace.project.window)
+    selection = inputs.select(workspace, window, replace=replace)
+    if (record := records.finished(workspace.store, selection.key)) is not None:
+        click.echo(summary.of_run(record, repeated=True), file=screen)
+        return record
+    from components import tables
+
+    project.check_columns(
+        workspace.loaded, {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
+    )
+    trained = f"{window.train[0].name} to {window.train[-1].name}" if len(window.train) > 1 else window.train[0].name
+    click.echo(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", file=screen)
+    from pipeline.runner import execute
+
+    record = execute(workspace, selection, runner, screen)
+    click.echo(summary.of_run(record), file=screen)
+    if selection.version > 1 and (later := inputs.later_baselines(workspace, found, span.name)):
+        click.echo(
+            f"  Replaced {span.name} (version {selection.version}). It is the baseline of {', '.join(later)}: "
+            f"run that again to judge it against the correction.",
+            file=screen,
+        )
+    return record

@@ -1,0 +1,199 @@
+"""Running the DAG for one span, and saying how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import pathlib
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any, Literal, TextIO
+
+from components.errors import SpanwiseError
+from pipeline import inputs, lineage
+from pipeline.console import libraries_to
+from pipeline.inputs import Selection
+from pipeline.observe import NodeRun, nodes
+from pipeline.progress import Progress
+from pipeline.records import RunRecord
+from pipeline.workspace import Workspace
+
+Runner = Literal["beam", "local"]
+
+# Nodes that only move a pointer or copy out: they are cheap, look for themselves whether their work is done, and a
+# cached success would hide that somebody has since deleted what they made.
+_NEVER_CACHED = {"Pusher"}
+
+
+def execute(workspace: Workspace, selection: Selection, runner: Runner, screen: TextIO) -> RunRecord:
+    """Run the DAG on the selected span and leave a record, however it ends.
+
+    Args:
+      workspace: Project and root; the caller holds its lock.
+      selection: From `inputs.select`.
+      runner: `beam` for BeamDagRunner, `local` for LocalDagRunner.
+      screen: Where progress is shown; all else goes to the run's log.txt.
+
+    Returns:
+      The record, also written under `<root>/runs/<id>/`.
+    """
+    now = datetime.datetime.now(datetime.timezone.utc)
+    record = RunRecord(
+        id=f"{selection.span.name}-{now:%Y%m%dT%H%M%S.%f}",
+        span=selection.span.name,
+        version=selection.version,
+        digest=selection.span.sha256,
+        key=selection.key,
+        runner=runner,
+        started=now.isoformat(timespec="seconds"),
+    )
+    record.write(workspace.store)
+    log = workspace.store.runs / record.id / "log.txt"
+    done: list[NodeRun] = []
+    with libraries_to(log), _stop_on_terminate():
+        progress = Progress(screen, lambda run: describe(workspace, run))
+        try:
+            _run_dag(workspace, selection, record, progress, done)
+            error: BaseException | None = None
+        except BaseException as raised:
+            # Beam hands a node's error on as text only; the observer saw the error itself.
+            error = next((run.error for run in done if run.error is not None), raised)
+            traceback.print_exc()
+        _conclude(workspace, record, done, error, log)
+    record.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    record.write(workspace.store)
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    return record
+
+
+def _run_dag(
+    workspace: Workspace, selection: Selection, record: RunRecord, progress: Progress, done: list[NodeRun]
+) -> None:
+    from components import compat
+
+    compat.speed_up()
+    from tfx.dsl.compiler import compiler, constants
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    from pipeline.dag import create_pipeline
+
+    workspace.store.metadata.parent.mkdir(parents=True, exist_ok=True)
+    pipeline = compiler.Compiler().compile(create_pipeline(workspace, inputs.prepare(workspace, selection)))
+    # The runner would put a time stamp here; ours finds the run again in ML Metadata.
+    runtime_parameter_utils.substitute_runtime_parameter(
+        pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: record.id}
+    )
+    for node in pipeline.nodes:
+        if node.pipeline_node.node_info.id in _NEVER_CACHED:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
+
+    def ended(run: NodeRun) -> None:
+        done.append(run)
+        progress.ended(run)
+
+    with nodes(progress.started, ended):
+        _dag_runner(record.runner).run_with_ir(pipeline)
+
+
+def _dag_runner(name: str) -> Any:
+    if name == "local":
+        from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+        return LocalDagRunner()
+    from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+
+    return BeamDagRunner()
+
+
+def _conclude(
+    workspace: Workspace, record: RunRecord, done: list[NodeRun], error: BaseException | None, log: pathlib.Path
+) -> None:
+    """Fill in the record from what the nodes published, not from the texts of exceptions."""
+    made = lineage.of_run(workspace.store.metadata, record.id)
+    record.artifacts = {
+        f"{node}.{key}": output.uri for node, entry in made.items() for key, output in entry.outputs.items()
+    }
+    record.timings = [
+        {"node": run.node, "wall": round(run.wall, 3), "cpu": round(run.cpu, 3), "peak": run.peak} for run in done
+    ]
+    record.verdict = _read(record.artifacts.get("DataGate.verdict"), "verdict.json")
+    record.metrics = _read(record.artifacts.get("Evaluator.evaluation"), "metrics.json")
+    failed = next((run.node for run in done if run.error), None) or next(
+        (node for node, entry in made.items() if entry.state == "failed"), None
+    )
+    if isinstance(error, KeyboardInterrupt):
+        record.state, record.message = "interrupted", "Stopped. The same command picks up what is finished."
+    elif record.verdict is not None and record.verdict.get("verdict") == "blocked":
+        record.state = "blocked"
+    elif failed == "InfraCheck" and (outcome := _outcome(workspace, record, failed)):
+        record.state, record.message = "serving_failed", str(outcome.get("message", ""))
+    elif error is not None:
+        record.state, record.message = "failed", _sentence(error, failed, log)
+    elif not _property(made, "Evaluator", "blessing", "blessed"):
+        record.state = "not_blessed"
+    elif _property(made, "Pusher", "pushed_model", "pushed"):
+        record.state = "done"
+        record.pushed = str(_property(made, "Pusher", "pushed_model", "pushed_destination"))
+    else:
+        record.state, record.message = "failed", f"nothing was pushed, and no node says why. All output: {log}"
+
+
+def _property(made: dict[str, lineage.NodeRecord], node: str, key: str, name: str) -> Any:
+    entry = made.get(node)
+    output = entry.outputs.get(key) if entry else None
+    return output.properties.get(name) if output else None
+
+
+def _sentence(error: BaseException, node: str | None, log: pathlib.Path) -> str:
+    where = f"{node}: " if node else ""
+    if isinstance(error, SpanwiseError):
+        return f"{where}{error}"
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{where}{error.strerror}{place}. All output: {log}"
+    text = str(error).strip().splitlines()
+    return f"{where}{type(error).__name__}: {text[0] if text else ''}\n  All output: {log}"
+
+
+def _outcome(workspace: Workspace, record: RunRecord, node: str) -> dict[str, Any] | None:
+    return _read(str(workspace.store.outcome(record.span, node).parent), f"{node}.json")
+
+
+def _read(directory: str | None, name: str) -> dict[str, Any] | None:
+    if directory is None:
+        return None
+    try:
+        value = json.loads((pathlib.Path(directory) / name).read_text())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def describe(workspace: Workspace, run: NodeRun) -> str:
+    """What a node produced, in a few words, from its artifacts' properties."""
+    if run.execution is None:
+        return ""
+    return lineage.summary(workspace.store.metadata, run.execution)
+
+
+@contextlib.contextmanager
+def _stop_on_terminate() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: the record says so and child processes are not left behind."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread (a notebook, a server): its owner decides
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        sys.stdout.flush()

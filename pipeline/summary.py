@@ -1,0 +1,72 @@
+"""The terminal's last word on a run, made from its record: verdict, metrics, model, what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.records import RunRecord
+
+_SHOWN = ("auc", "pr_auc", "log_loss", "calibration")
+
+
+def of_run(record: RunRecord, *, repeated: bool = False) -> str:
+    """Some lines for a person.
+
+    Args:
+      record: How the run ended.
+      repeated: It was not run again: nothing it depends on has changed.
+    """
+    lines: list[str] = []
+    if record.verdict is not None:
+        from components.gate.verdict import render
+
+        lines += [render(record.verdict)]
+    if record.metrics is not None:
+        lines += _metrics(record.metrics)
+    lines += _ending(record)
+    if repeated:
+        lines += [f"  Nothing has changed since {record.started}: this is from the record of that run."]
+    return "\n".join(lines)
+
+
+def timings(record: RunRecord) -> str:
+    """A component a row: wall and CPU seconds, peak resident memory."""
+    rows = [f"  {'component':<20} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9}"]
+    rows += [
+        f"  {row['node']:<20} {row['wall']:>8.2f} {row['cpu']:>8.2f} {row['peak'] / 2**20:>9,.0f}"
+        for row in record.timings
+    ]
+    wall, cpu = (sum(row[key] for row in record.timings) for key in ("wall", "cpu"))
+    peak = max((row["peak"] for row in record.timings), default=0) / 2**20
+    return "\n".join([*rows, f"  {'all':<20} {wall:>8.2f} {cpu:>8.2f} {peak:>9,.0f}"])
+
+
+def _metrics(metrics: dict[str, Any]) -> list[str]:
+    challenger = metrics.get("challenger", {}).get("overall", {})
+    champion = (metrics.get("champion") or {}).get("overall")
+    parts = []
+    for name in _SHOWN:
+        if (value := challenger.get(name)) is None:
+            continue
+        against = f" (champion {champion[name]:.3f})" if champion and champion.get(name) is not None else ""
+        parts.append(f"{name} {value:.3f}{against}")
+    lines = ["  Model    " + "   ".join(parts)] if parts else []
+    missed = [entry for entry in metrics.get("thresholds", []) if not entry.get("ok", True)]
+    return lines + [f"  Missed   {entry['message']}" for entry in missed]
+
+
+def _ending(record: RunRecord) -> list[str]:
+    again = f"spanwise run --span {record.span}"
+    match record.state:
+        case "done":
+            return [f"  Pushed   {record.pushed}", "  Next     spanwise run --next"]
+        case "blocked":
+            return ["  Nothing was trained or pushed; the model that serves is as it was."]
+        case "not_blessed":
+            return ["  NOT BLESSED: the data was accepted, the model was not pushed; the one that serves stays."]
+        case "serving_failed":
+            return [f"  SERVING CHECK FAILED  {record.message}", "  The model was not pushed; the one that serves stays."]
+        case "interrupted":
+            return [f"  {record.message}", f"  Again    {again}"]
+        case _:
+            return [f"  FAILED  {record.message}", f"  Again    {again}   (what is finished is kept)"]
