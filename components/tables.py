@@ -1,0 +1,325 @@
+"""Parquet and CSV files as Arrow tables of the three types that a tf.Example has.
+
+| in the file                                   | here         | in schema and tf.Example |
+| --------------------------------------------- | ------------ | ------------------------ |
+| integers, booleans                            | int64        | INT                      |
+| timestamps, dates, times, durations           | int64        | INT: seconds, UTC; a timestamp without a zone is UTC |
+| floats, decimals                              | float32      | FLOAT                    |
+| text, dictionaries (categories) of it, binary | large_binary | BYTES (text is checked to be UTF-8) |
+| null                                          | null         | all missing              |
+
+Null and NaN are a missing value. Nested types are refused. A CSV file has no types: `components.csv_text` says how they
+are found in it, and `types` (feature -> "INT", "FLOAT" or "BYTES", as a schema has them) settles what CSV leaves open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import pathlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import csv_text
+from components.errors import UsageError
+
+INT, FLOAT, BYTES = "INT", "FLOAT", "BYTES"
+ARROW_TYPES = {INT: pa.int64(), FLOAT: pa.float32(), BYTES: pa.large_binary(), None: pa.null()}
+BATCH_ROWS = 65_536
+
+_Path = str | os.PathLike[str]
+_SECONDS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def column_names(path: _Path) -> list[str]:
+    """Names of the file's columns, in order, from its footer or header alone.
+
+    Raises:
+      UsageError: no such file, not what its ending says, no columns, a name that is empty or there twice.
+    """
+    file = _existing(path)
+    names = csv_text.header(file) if file.suffix == ".csv" else _parquet(file).schema_arrow.names
+    _check_names(file, names)
+    return names
+
+
+def row_count(path: _Path) -> int:
+    """Rows of a Parquet file; of a CSV file its lines, which is at least as many."""
+    file = _existing(path)
+    return csv_text.line_count(file) - 1 if file.suffix == ".csv" else int(_parquet(file).metadata.num_rows)
+
+
+def read_table(
+    path: _Path,
+    columns: Sequence[str] | None = None,
+    drop: Collection[str] = (),
+    types: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """The file's columns in the types above, whole, in memory.
+
+    Args:
+      columns: only these, in this order; all of them when None.
+      drop: leave these out where they are there; never read.
+      types: what a schema says the columns are, "INT", "FLOAT" or "BYTES"; used for CSV only.
+
+    Raises:
+      UsageError: as `column_names`; no rows; `columns` not there; a type or value that a tf.Example cannot hold.
+    """
+    batches = list(iter_batches(path, columns, drop, types))
+    return pa.Table.from_batches(batches).combine_chunks()
+
+
+def iter_batches(
+    path: _Path,
+    columns: Sequence[str] | None = None,
+    drop: Collection[str] = (),
+    types: Mapping[str, str] | None = None,
+    row_groups: Sequence[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """As `read_table`, batch after batch in bounded memory; a CSV file is read twice, first for its types.
+
+    Batches of a Parquet file have up to `BATCH_ROWS` rows; those of a CSV file as many as are in a few megabytes.
+    `row_groups` reads these parts of a Parquet file alone.
+    """
+    file = _existing(path)
+    names = _select(file, columns, drop)
+    source = _csv_batches(file, names, types) if file.suffix == ".csv" else _parquet_batches(file, names, row_groups)
+    rows = 0
+    with _readable(file):
+        for batch in source:
+            rows += batch.num_rows
+            if batch.num_rows:
+                yield batch
+    if not rows:
+        raise UsageError(f"{file}: has columns but no rows.")
+
+
+def column_types(
+    path: _Path,
+    columns: Sequence[str] | None = None,
+    drop: Collection[str] = (),
+    types: Mapping[str, str] | None = None,
+) -> dict[str, str | None]:
+    """Column -> "INT", "FLOAT", "BYTES", or None where all is missing; from a Parquet file's footer, a CSV's whole text.
+
+    Raises:
+      UsageError: as `read_table`.
+    """
+    file = _existing(path)
+    names = _select(file, columns, drop)
+    if file.suffix == ".csv":
+        with _readable(file):
+            return {name: _KINDS[kind] for name, kind in csv_text.infer(file, names, types or {}).items()}
+    schema = _parquet(file).schema_arrow
+    return {name: _kind(file, name, schema.field(name).type) for name in names}
+
+
+def row_groups(path: _Path) -> list[int]:
+    """Rows in each part of a Parquet file that can be read on its own; of a CSV file, one part."""
+    file = _existing(path)
+    if file.suffix == ".csv":
+        return [row_count(file)]
+    metadata = _parquet(file).metadata
+    return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+
+
+def time_range(path: _Path, column: str) -> tuple[int, int]:
+    """Earliest and latest value of a time column, in seconds since the epoch.
+
+    Raises:
+      UsageError: as `read_table`; the column is not a time (or seconds since the epoch), or missing in every row.
+    """
+    low, high = None, None
+    for batch in iter_batches(path, [column]):
+        times = seconds(path, column, batch.column(0))
+        bounds = pc.min_max(times).as_py()
+        if bounds["min"] is not None:
+            low = bounds["min"] if low is None else min(low, bounds["min"])
+            high = bounds["max"] if high is None else max(high, bounds["max"])
+    if low is None or high is None:
+        raise UsageError(f"{path}: the time column '{column}' is missing in every row.")
+    return low, high
+
+
+def seconds(path: _Path, column: str, values: pa.Array) -> pa.Array:
+    """A column of `read_table` as seconds since the epoch: int64 as it is, ISO 8601 text parsed.
+
+    Raises:
+      UsageError: the values are not times.
+    """
+    if pa.types.is_int64(values.type) or pa.types.is_null(values.type):
+        return values.cast(pa.int64())
+    if pa.types.is_large_binary(values.type):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return to_seconds(csv_text.parse_times(values.cast(pa.large_string())))
+    first = values.drop_null()[0].as_py()
+    shown = first.decode(errors="replace") if isinstance(first, bytes) else first
+    raise UsageError(
+        f"{path}: the time column '{column}' holds {shown!r}, which is not a time. "
+        "Allowed: timestamps, dates, ISO 8601 text, whole seconds since 1970."
+    )
+
+
+def canonical(file: _Path, name: str, values: pa.Array) -> pa.Array:
+    """One column's values in the types above.
+
+    Raises:
+      UsageError: the type is nested, text is not UTF-8, or a number is out of the range of int64 or float32.
+    """
+    kind = _kind(file, name, values.type)
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    try:
+        values.validate(full=True)
+        if pa.types.is_temporal(values.type):
+            return to_seconds(values)
+        if kind == FLOAT:
+            return _to_float32(values)
+        return values.cast(ARROW_TYPES[kind])
+    except pa.ArrowInvalid as error:
+        reason = "text that is not UTF-8" if kind == BYTES else f"a value beyond {ARROW_TYPES[kind]}"
+        raise UsageError(f"{file}: column '{name}' holds {reason} ({_first_line(error)}).") from error
+
+
+def to_seconds(values: pa.Array) -> pa.Array:
+    """A temporal array as int64 seconds, rounded down."""
+    if pa.types.is_date32(values.type):
+        return pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400)
+    unit = "ms" if pa.types.is_date64(values.type) else values.type.unit
+    storage = pa.int32() if values.type.bit_width == 32 else pa.int64()
+    numbers = values.cast(storage).cast(pa.int64())
+    whole = pc.divide(numbers, _SECONDS[unit])  # towards zero
+    return pc.if_else(pc.greater(pc.multiply(whole, _SECONDS[unit]), numbers), pc.subtract(whole, 1), whole)
+
+
+def _to_float32(values: pa.Array) -> pa.Array:
+    wide = values.cast(pa.float32() if pa.types.is_float16(values.type) else pa.float64())
+    wide = pc.if_else(pc.is_nan(wide), None, wide)
+    narrow = wide.cast(pa.float32())
+    overflown = pc.and_(pc.is_inf(narrow), pc.invert(pc.is_inf(wide)))
+    if pc.any(overflown).as_py():
+        raise pa.ArrowInvalid(f"{wide.filter(overflown)[0]} is more than 3.4e38")
+    return narrow
+
+
+_KINDS: dict[str, str | None] = {
+    **{"int": INT, "whole": INT, "bool": INT, "time": INT, "zoned": INT},
+    **{"float": FLOAT, "text": BYTES, "missing": None},
+}
+
+
+def _kind(file: _Path, name: str, type_: pa.DataType) -> str | None:
+    """The tf.Example type for an Arrow type."""
+    if isinstance(type_, pa.BaseExtensionType):
+        type_ = type_.storage_type
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    if pa.types.is_null(type_):
+        return None
+    if pa.types.is_integer(type_) or pa.types.is_boolean(type_) or pa.types.is_temporal(type_):
+        return INT
+    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
+        return FLOAT
+    if _is_bytes(type_):
+        return BYTES
+    raise UsageError(
+        f"{file}: column '{name}' holds {type_}, which is not one value a row. "
+        "Spanwise reads flat columns: leave it out with [data] drop, or write its parts as columns."
+    )
+
+
+def _is_bytes(type_: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(type_) for test in (*tests, pa.types.is_fixed_size_binary))
+
+
+def _parquet_batches(
+    file: pathlib.Path, names: list[str], row_groups: Sequence[int] | None
+) -> Iterator[pa.RecordBatch]:
+    reader = _parquet(file)
+    for name in names:
+        _kind(file, name, reader.schema_arrow.field(name).type)
+    for batch in reader.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups, columns=names):
+        columns = [canonical(file, name, batch.column(batch.schema.get_field_index(name))) for name in names]
+        yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _csv_batches(file: pathlib.Path, names: list[str], types: Mapping[str, str] | None) -> Iterator[pa.RecordBatch]:
+    kinds = csv_text.infer(file, names, types or {})
+    for batch in csv_text.batches(file, names):
+        columns = [canonical(file, name, csv_text.convert(batch.column(name), kinds[name])) for name in names]
+        yield pa.RecordBatch.from_arrays(columns, names)
+
+
+def _parquet(file: pathlib.Path) -> Any:
+    with _readable(file):
+        return pq.ParquetFile(file)
+
+
+def _existing(path: _Path) -> pathlib.Path:
+    file = pathlib.Path(path)
+    if file.suffix not in (".parquet", ".csv"):
+        raise UsageError(f"{file}: ends in '{file.suffix}'. Spanwise reads .parquet and .csv files.")
+    if file.is_dir():
+        raise UsageError(f"{file}: is a folder; a span is one file.")
+    if not file.exists():
+        siblings = [p.name for p in file.parent.glob("*")] if file.parent.is_dir() else []
+        near = difflib.get_close_matches(file.name, siblings, n=1)
+        hint = f" Did you mean '{file.with_name(near[0])}'?" if near else ""
+        raise UsageError(f"{file}: no such file.{hint}")
+    with _readable(file):
+        if not file.stat().st_size:
+            raise UsageError(f"{file}: is empty (0 bytes).")
+    return file
+
+
+@contextlib.contextmanager
+def _readable(file: pathlib.Path) -> Iterator[None]:
+    """Turn what Arrow and the system say about a file into a sentence."""
+    form = "CSV" if file.suffix == ".csv" else "Parquet"
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read as {form}: {_first_line(error)}") from error
+
+
+def _select(file: pathlib.Path, columns: Sequence[str] | None, drop: Collection[str]) -> list[str]:
+    names = column_names(file)
+    for wanted in columns or ():
+        if wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise UsageError(f"{file}: has no column '{wanted}'. Columns there: {', '.join(names)}.{hint}")
+    chosen = [name for name in (names if columns is None else columns) if name not in drop]
+    if not chosen:
+        raise UsageError(f"{file}: all of its columns are dropped.")
+    return chosen
+
+
+def _check_names(file: pathlib.Path, names: list[str]) -> None:
+    if not names:
+        raise UsageError(f"{file}: has no columns.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{file}: columns that are there more than once: {', '.join(map(repr, twice))}.")
+    if "" in names:
+        raise UsageError(
+            f"{file}: column {names.index('') + 1} of {len(names)} has no name "
+            "(an index written by pandas? Write it with index=False)."
+        )
+    if len(names) == 1 and (marks := [mark for mark in ";\t|" if mark in names[0]]):
+        raise UsageError(
+            f"{file}: one column named {names[0]!r}. Is it separated by {marks[0]!r}? Spanwise reads commas."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
