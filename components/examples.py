@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tfx_bsl.coders import example_coder
 
-from components.tables import ARROW_TYPES
+from components.columns import ARROW_TYPES
 
 
 def as_lists(batch: pa.RecordBatch) -> pa.RecordBatch:

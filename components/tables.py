@@ -26,14 +26,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import csv_text
+from components.columns import BYTES, FLOAT, INT, canonical, kind_of, to_seconds
 from components.errors import UsageError
 
-INT, FLOAT, BYTES = "INT", "FLOAT", "BYTES"
-ARROW_TYPES = {INT: pa.int64(), FLOAT: pa.float32(), BYTES: pa.large_binary(), None: pa.null()}
 BATCH_ROWS = 65_536
 
 _Path = str | os.PathLike[str]
-_SECONDS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_KINDS: dict[str, str | None] = {
+    **{"int": INT, "whole": INT, "bool": INT, "time": INT, "zoned": INT},
+    **{"float": FLOAT, "text": BYTES, "missing": None},
+}
 
 
 def column_names(path: _Path) -> list[str]:
@@ -63,6 +65,7 @@ def read_table(
     """The file's columns in the types above, whole, in memory.
 
     Args:
+      path: a file that ends in .parquet or .csv.
       columns: only these, in this order; all of them when None.
       drop: leave these out where they are there; never read.
       types: what a schema says the columns are, "INT", "FLOAT" or "BYTES"; used for CSV only.
@@ -105,7 +108,9 @@ def column_types(
     drop: Collection[str] = (),
     types: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
-    """Column -> "INT", "FLOAT", "BYTES", or None where all is missing; from a Parquet file's footer, a CSV's whole text.
+    """Column -> "INT", "FLOAT", "BYTES", or None where a CSV column is all missing or a Parquet one is typed null.
+
+    A Parquet file tells from its footer; a CSV file is read whole.
 
     Raises:
       UsageError: as `read_table`.
@@ -116,7 +121,7 @@ def column_types(
         with _readable(file):
             return {name: _KINDS[kind] for name, kind in csv_text.infer(file, names, types or {}).items()}
     schema = _parquet(file).schema_arrow
-    return {name: _kind(file, name, schema.field(name).type) for name in names}
+    return {name: kind_of(file, name, schema.field(name).type) for name in names}
 
 
 def row_groups(path: _Path) -> list[int]:
@@ -128,7 +133,7 @@ def row_groups(path: _Path) -> list[int]:
     return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
 
 
-def time_range(path: _Path, column: str) -> tuple[int, int]:
+def time_bounds(path: _Path, column: str) -> tuple[int, int]:
     """Earliest and latest value of a time column, in seconds since the epoch.
 
     Raises:
@@ -165,87 +170,12 @@ def seconds(path: _Path, column: str, values: pa.Array) -> pa.Array:
     )
 
 
-def canonical(file: _Path, name: str, values: pa.Array) -> pa.Array:
-    """One column's values in the types above.
-
-    Raises:
-      UsageError: the type is nested, text is not UTF-8, or a number is out of the range of int64 or float32.
-    """
-    kind = _kind(file, name, values.type)
-    if isinstance(values, pa.ExtensionArray):
-        values = values.storage
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    try:
-        values.validate(full=True)
-        if pa.types.is_temporal(values.type):
-            return to_seconds(values)
-        if kind == FLOAT:
-            return _to_float32(values)
-        return values.cast(ARROW_TYPES[kind])
-    except pa.ArrowInvalid as error:
-        reason = "text that is not UTF-8" if kind == BYTES else f"a value beyond {ARROW_TYPES[kind]}"
-        raise UsageError(f"{file}: column '{name}' holds {reason} ({_first_line(error)}).") from error
-
-
-def to_seconds(values: pa.Array) -> pa.Array:
-    """A temporal array as int64 seconds, rounded down."""
-    if pa.types.is_date32(values.type):
-        return pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400)
-    unit = "ms" if pa.types.is_date64(values.type) else values.type.unit
-    storage = pa.int32() if values.type.bit_width == 32 else pa.int64()
-    numbers = values.cast(storage).cast(pa.int64())
-    whole = pc.divide(numbers, _SECONDS[unit])  # towards zero
-    return pc.if_else(pc.greater(pc.multiply(whole, _SECONDS[unit]), numbers), pc.subtract(whole, 1), whole)
-
-
-def _to_float32(values: pa.Array) -> pa.Array:
-    wide = values.cast(pa.float32() if pa.types.is_float16(values.type) else pa.float64())
-    wide = pc.if_else(pc.is_nan(wide), None, wide)
-    narrow = wide.cast(pa.float32())
-    overflown = pc.and_(pc.is_inf(narrow), pc.invert(pc.is_inf(wide)))
-    if pc.any(overflown).as_py():
-        raise pa.ArrowInvalid(f"{wide.filter(overflown)[0]} is more than 3.4e38")
-    return narrow
-
-
-_KINDS: dict[str, str | None] = {
-    **{"int": INT, "whole": INT, "bool": INT, "time": INT, "zoned": INT},
-    **{"float": FLOAT, "text": BYTES, "missing": None},
-}
-
-
-def _kind(file: _Path, name: str, type_: pa.DataType) -> str | None:
-    """The tf.Example type for an Arrow type."""
-    if isinstance(type_, pa.BaseExtensionType):
-        type_ = type_.storage_type
-    if pa.types.is_dictionary(type_):
-        type_ = type_.value_type
-    if pa.types.is_null(type_):
-        return None
-    if pa.types.is_integer(type_) or pa.types.is_boolean(type_) or pa.types.is_temporal(type_):
-        return INT
-    if pa.types.is_floating(type_) or pa.types.is_decimal(type_):
-        return FLOAT
-    if _is_bytes(type_):
-        return BYTES
-    raise UsageError(
-        f"{file}: column '{name}' holds {type_}, which is not one value a row. "
-        "Spanwise reads flat columns: leave it out with [data] drop, or write its parts as columns."
-    )
-
-
-def _is_bytes(type_: pa.DataType) -> bool:
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return any(test(type_) for test in (*tests, pa.types.is_fixed_size_binary))
-
-
 def _parquet_batches(
     file: pathlib.Path, names: list[str], row_groups: Sequence[int] | None
 ) -> Iterator[pa.RecordBatch]:
     reader = _parquet(file)
     for name in names:
-        _kind(file, name, reader.schema_arrow.field(name).type)
+        kind_of(file, name, reader.schema_arrow.field(name).type)
     for batch in reader.iter_batches(batch_size=BATCH_ROWS, row_groups=row_groups, columns=names):
         columns = [canonical(file, name, batch.column(batch.schema.get_field_index(name))) for name in names]
         yield pa.RecordBatch.from_arrays(columns, names)

@@ -135,7 +135,9 @@ def _join(left: pa.Table, right: pa.Table, keys: list[str], columns: list[str]) 
 
     def rows(table: pa.Table) -> Iterator[tuple[object, ...]]:
         parts = (table[key] for key in keys)
-        return zip(*((pc.cast(p, pa.int64()) if pa.types.is_timestamp(p.type) else p).to_pylist() for p in parts))
+        return zip(
+            *((pc.cast(p, pa.int64()) if pa.types.is_timestamp(p.type) else p).to_pylist() for p in parts), strict=True
+        )
 
     first: dict[tuple[object, ...], int] = {}
     for index, key in enumerate(rows(right)):

@@ -24,7 +24,7 @@ def main() -> None:
 
 def thin(table: pa.Table) -> pa.Table:
     """The rows of `table` whose key's hash says so."""
-    keys = zip(*(table[name].to_pylist() for name in ("date", "carrier", "flight", "origin")))
+    keys = zip(*(table[name].to_pylist() for name in ("date", "carrier", "flight", "origin")), strict=True)
     return table.filter(pa.array([_hash(key) % KEEP_ONE_IN == 0 for key in keys]))
 
 
