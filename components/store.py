@@ -12,15 +12,29 @@ import fcntl
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from components import files
 from components.errors import SpanwiseError
 
+_Change = Callable[[dict[str, Any]], dict[str, Any]]
+_RESTORE = "Spanwise writes it whole; restore it from a backup."
+
 
 class PointerMoved(SpanwiseError):
     """Another run moved the pointer since it was read."""
+
+
+def span_order(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key of a span's name: runs of digits by their number, all else by its characters.
+
+    A total order: `9` < `10`, `2013-2` < `2013-10`, `2013` < `2013-01`. Names that differ in leading zeros alone have
+    the same key.
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((len(p.lstrip("0")), p.lstrip("0")) if i % 2 else (0, p) for i, p in enumerate(parts))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,17 +103,21 @@ class Store:
 
     def accepted(self) -> dict[str, Accepted]:
         """Accepted spans by name, in span order."""
-        spans = self._read("accepted.json").get("spans", {})
-        return {name: Accepted(span=name, **value) for name, value in sorted(spans.items())}
+        with self._told("accepted.json"):
+            spans = self._read("accepted.json").get("spans", {})
+            entries = {name: Accepted(span=name, **value) for name, value in spans.items()}
+        return {name: entries[name] for name in sorted(entries, key=lambda name: (span_order(name), name))}
 
     def champion(self) -> Champion | None:
         """The model pushed last; None before the first push."""
-        value = self._read("champion.json").get("champion")
-        return Champion(**value) if value else None
+        with self._told("champion.json"):
+            value = self._read("champion.json").get("champion")
+            return Champion(**value) if value else None
 
     def generation(self, pointer: str) -> int:
         """Generation of `accepted` or `champion`; 0 where none was written yet."""
-        return int(self._read(f"{pointer}.json").get("generation", 0))
+        with self._told(f"{pointer}.json"):
+            return int(self._read(f"{pointer}.json").get("generation", 0))
 
     def accept(self, entry: Accepted, expect: int | None = None) -> int:
         """Record an accepted span; the same entry again changes nothing. Returns the generation.
@@ -122,7 +140,7 @@ class Store:
         """
         return self._move("champion", lambda _: {"champion": dataclasses.asdict(champion)}, expect)
 
-    def _move(self, pointer: str, change: Any, expect: int | None) -> int:
+    def _move(self, pointer: str, change: _Change, expect: int | None) -> int:
         with self._pointer_lock():
             current = self._read(f"{pointer}.json")
             generation = int(current.pop("generation", 0))
@@ -140,14 +158,24 @@ class Store:
     def _read(self, name: str) -> dict[str, Any]:
         path = self.root / name
         try:
-            value = json.loads(path.read_text())
+            value = json.loads(path.read_bytes())
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise SpanwiseError(f"{path}: not JSON ({error}). Spanwise writes it whole; restore it from a backup.") from error
+            raise SpanwiseError(f"{path}: not JSON ({error}). {_RESTORE}") from error
+        except OSError as error:
+            raise SpanwiseError(f"{path}: {error.strerror}.") from error
         if not isinstance(value, dict):
-            raise SpanwiseError(f"{path}: not a JSON object. Spanwise writes it whole; restore it from a backup.")
+            raise SpanwiseError(f"{path}: not a JSON object. {_RESTORE}")
         return value
+
+    @contextlib.contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """JSON of another shape than ours, as a sentence."""
+        try:
+            yield
+        except (TypeError, ValueError, AttributeError) as error:
+            raise SpanwiseError(f"{self.root / name}: not what Spanwise writes ({error}). {_RESTORE}") from error
 
     @contextlib.contextmanager
     def _pointer_lock(self) -> Iterator[None]:

@@ -1,93 +1,141 @@
 """The project file as frozen models: what a person must decide, and nothing else.
 
-Parsing and error texts are in `load`, comparison with the data in `checks`.
+Loading is in `loading`, what must hold between keys in `rules`, comparison with the data in `columns`. The docstrings
+below a field are its text in docs/project-file.md (`python -m pipeline.project.reference` renews it).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 from components.gate.config import GateConfig
 
-Count = Annotated[int, pydantic.Field(ge=1)]
+Count = Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
 Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
-Name = Annotated[str, pydantic.Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=63)]
-Column = Annotated[str, pydantic.Field(min_length=1)]
+Name = Annotated[
+    str,
+    pydantic.Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        max_length=63,
+        description="up to 63 letters, digits, '-' and '_', a letter first (it names folders and the served model)",
+    ),
+]
+Column = Annotated[
+    str,
+    pydantic.Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", description="a column's name, in quotes"),
+]
+Path = Annotated[
+    str,
+    pydantic.Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", description="a path, in quotes"),
+]
+# Limits that only a slip of the hand passes: each of these is a table or a matrix in the model.
+Units = Annotated[int, pydantic.Field(ge=1, le=16_384)]
+Buckets = Annotated[int, pydantic.Field(ge=2, le=10_000)]
+Size = Annotated[int, pydantic.Field(ge=1, le=10_000_000)]
 
 
 class Table(pydantic.BaseModel):
     """One table of the project file: no unknown keys, no silent conversions, no changes afterwards."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Table):
-    """`[data]`: where the spans are and which columns have a part of their own."""
+    """Where the spans are, and which columns have a part of their own."""
 
-    spans: str
-    """Path pattern with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`."""
+    spans: Path
+    """Path pattern of the span files with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`.
+    Nothing else in it is special: no `*`, no `~`. Spans are in natural order of their names (`9` before `10`)."""
     time: Column
-    """Timestamp column: splits training by time, groups days. Not a feature, never compared for drift."""
+    """Column of each row's time (timestamp, date, whole seconds since the epoch, or ISO text): splits training by time,
+    groups days. Not a feature, never compared for drift."""
     key: tuple[Column, ...] = ()
     """Columns that together name a row."""
     drop: tuple[Column, ...] = ()
-    """Columns that never enter the pipeline (known only afterwards, or identical to another)."""
+    """Columns that never enter the pipeline: known only afterwards, or identical to another."""
     weight: Column | None = None
     """Column of example weights, for training and metrics."""
-    serving: str | None = None
+    serving: Path | None = None
     """A Parquet or CSV file of what serving saw, held against training for skew."""
 
 
 class Label(Table):
-    """`[label]`: a binary label; rows without one are dropped and counted."""
+    """What the model predicts: a binary label. Rows without one are dropped and counted."""
 
     column: Column
+    """Column that is 0 or 1 (or false or true), and null where the outcome is unknown."""
     description: str = ""
+    """What 1 means, for people."""
 
 
 class Window(Table):
-    """`[window]`: which spans train the model for the newest one."""
+    """Which spans train the model for the newest one."""
 
     spans: Count | None = None
-    """At most so many spans before the newest; none: all."""
+    """At most so many spans before the newest; left out: all."""
     min_spans: Count = 1
+    """A span with fewer spans before it is not run."""
     tune_days: Count = 7
-    """The last days of the training window: early stopping, calibration, threshold."""
+    """The last days (UTC) of the training window: early stopping, calibration, threshold. The model never trains on
+    them."""
 
 
 class Vocabulary(Table):
     """A categorical feature coded by its most frequent values in `train`."""
 
-    vocabulary: Count
-    oov_buckets: Count = 1
+    vocabulary: Size
+    """The most frequent values in `train`, at most so many."""
+    oov_buckets: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = 1
+    """Buckets that all other values are hashed into."""
 
 
 class Hashed(Table):
     """A categorical feature coded by a hash."""
 
-    hash: Count
+    hash: Size
+    """Buckets that all values are hashed into."""
+
+
+def _coding(value: Any) -> str:
+    """Which of the two codings a table means; one misspelt key must not hide it."""
+    if isinstance(value, dict):
+        return "<hash>" if "hash" in value and "vocabulary" not in value else "<vocabulary>"
+    return "<hash>" if isinstance(value, Hashed) else "<vocabulary>"
+
+
+Categorical = Annotated[
+    Annotated[Vocabulary, pydantic.Tag("<vocabulary>")] | Annotated[Hashed, pydantic.Tag("<hash>")],
+    pydantic.Discriminator(_coding),
+]
 
 
 class Cross(Table):
-    """Two or more categorical or bucketized features as one, by hash."""
+    """Two or more categorical or bucketized features as one, by hash.
+
+    A feature that is both is crossed as categorical.
+    """
 
     features: Annotated[tuple[Column, ...], pydantic.Field(min_length=2)]
-    hash: Count
+    """The features; each must be categorical or bucketized."""
+    hash: Size
+    """Buckets that the combinations are hashed into."""
 
 
 class Features(Table):
-    """`[features]`: the model's inputs by kind. A feature may be both numeric and bucketized or cyclic."""
+    """The model's inputs by kind. A column may be of several kinds (numeric and bucketized, say), once in each."""
 
     numeric: tuple[Column, ...] = ()
     """Scaled to z-scores over `train`; missing becomes the mean, with an indicator beside it."""
-    bucketized: dict[Column, Annotated[int, pydantic.Field(ge=2)]] = pydantic.Field(default_factory=dict)
+    bucketized: dict[Column, Buckets] = pydantic.Field(default_factory=dict)
     """Feature -> number of quantile buckets over `train`."""
-    categorical: dict[Column, Vocabulary | Hashed] = pydantic.Field(default_factory=dict)
+    categorical: dict[Column, Categorical] = pydantic.Field(default_factory=dict)
+    """Feature -> `{ vocabulary = 20 }` or `{ hash = 64 }`."""
     crosses: tuple[Cross, ...] = ()
+    """Combinations of features, as `[[features.crosses]]`."""
     cyclic: dict[Column, Annotated[float, pydantic.Field(gt=0)]] = pydantic.Field(default_factory=dict)
-    """Feature -> period in the feature's unit; becomes sine and cosine."""
+    """Feature -> period in the feature's unit (360 for degrees); becomes sine and cosine."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -97,87 +145,101 @@ class Features(Table):
 
 
 class Schema(Table):
-    """`[schema]`: the committed, reviewed schema."""
+    """The committed, reviewed schema."""
 
-    path: str
+    path: Path
+    """A `.pbtxt` file, relative to the project file. `spanwise schema accept` writes it."""
 
 
 class Model(Table):
-    """`[model]`: architecture and training."""
+    """Architecture and training."""
 
-    hidden_units: tuple[Count, ...] = (64, 32)
+    hidden_units: Annotated[tuple[Units, ...], pydantic.Field(max_length=32)] = (64, 32)
+    """Sizes of the deep part's layers; `[]` leaves the wide part alone."""
     dropout: Annotated[float, pydantic.Field(ge=0.0, lt=1.0)] = 0.1
+    """Share of the units of each hidden layer left out in training."""
     l2: Annotated[float, pydantic.Field(ge=0.0)] = 0.0
-    members: Count = 1
+    """Weight of the squared-weights penalty."""
+    members: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
     """Networks of different seeds trained side by side, their logits averaged."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, pydantic.Field(gt=0.0)] = 1e-3
-    batch_size: Count = 512
-    epochs: Count | None = None
+    """Training algorithm."""
+    learning_rate: Annotated[float, pydantic.Field(gt=0.0, le=10.0)] = 1e-3
+    """Step size."""
+    batch_size: Annotated[int, pydantic.Field(ge=1, le=1_000_000)] = 512
+    """Examples a training step."""
+    epochs: Annotated[int, pydantic.Field(ge=1, le=100_000)] | None = None
+    """Passes over `train`; exactly one of `epochs` and `steps`."""
     steps: Count | None = None
     """Training steps; exactly one of `epochs` and `steps`."""
     patience: Count = 3
     """Evaluations on `tune` without a better loss before training stops."""
-    seed: int = 1
+    seed: Annotated[int, pydantic.Field(ge=0, le=2**31 - 1)] = 1
+    """Seed of everything random in training."""
     warm_start: bool = False
     """Begin from the champion's weights."""
 
 
 class Slice(Table):
-    """A slice of the metrics: by a column's values, or several columns'."""
+    """A slice of the metrics: by a column's values, or several columns' together."""
 
     columns: Annotated[tuple[Column, ...], pydantic.Field(min_length=1)]
+    """Columns whose values make the slices; features or not."""
 
 
 class Threshold(Table):
     """A metric's bounds: absolute, and against the champion."""
 
     min: float | None = None
+    """Least value that is accepted."""
     max: float | None = None
+    """Greatest value that is accepted."""
     max_loss: Annotated[float, pydantic.Field(ge=0.0)] | None = None
-    """How much worse than the champion is still accepted (absolute difference, in the metric's worse direction)."""
+    """How much worse than the champion is still accepted (absolute difference, in the metric's worse direction). Not
+    for `calibration` and `example_count`, which have no worse direction."""
 
 
-Metric = Literal[
-    "auc", "pr_auc", "log_loss", "calibration", "accuracy", "precision", "recall", "f1", "example_count"
-]
+Metric = Literal["auc", "pr_auc", "log_loss", "calibration", "accuracy", "precision", "recall", "f1", "example_count"]
 
 
 class Evaluation(Table):
-    """`[evaluation]`: what must hold on the newest span before a model is blessed."""
+    """What must hold on the newest span before a model is blessed."""
 
     threshold_metric: Literal["f1", "accuracy"] = "f1"
     """What the decision threshold, chosen on `tune`, makes largest."""
     slices: tuple[Slice, ...] = ()
+    """The metrics are reported, and held to the thresholds, on each slice as well."""
     thresholds: dict[Metric, Threshold] = pydantic.Field(default_factory=dict)
+    """Metric -> bounds. `calibration` is the mean prediction over the label's share, 1 at best."""
     slice_min_examples: Count = 100
     """Slices with fewer examples are reported, not held to thresholds."""
 
 
-class Push(Table):
-    """`[push]`: where TensorFlow Serving looks."""
+class InfraCheck(Table):
+    """The exported model in a fresh process."""
 
-    directory: str = "serving_models"
-    """Versions go to `<directory>/<project>/<version>/`, relative to the root unless absolute."""
+    tolerance: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 1e-5
+    """Largest absolute difference of a probability between the training graph and the fresh process."""
+    rows: Annotated[int, pydantic.Field(ge=1, le=100_000)] = 64
+    """Rows that are sent through each signature."""
+    max_latency_ms: Annotated[float, pydantic.Field(gt=0.0)] | None = None
+    """Largest median time of one row through `serving_default`, milliseconds."""
+
+
+class Push(Table):
+    """Where TensorFlow Serving looks."""
+
+    directory: Path = "serving_models"
+    """Versions go to `<directory>/<project>/<version>/`, relative to `[run] root` unless absolute."""
     keep: Count = 5
     """Versions that `spanwise gc` keeps."""
 
 
-class InfraCheck(Table):
-    """`[infra_check]`: the exported model in a fresh process."""
-
-    tolerance: Annotated[float, pydantic.Field(gt=0.0)] = 1e-5
-    """Largest absolute difference of a probability between the training graph and the fresh process."""
-    rows: Count = 64
-    max_latency_ms: Annotated[float, pydantic.Field(gt=0.0)] | None = None
-    """Median of one row through `serving_default`."""
-
-
 class Run(Table):
-    """`[run]`: how work is done, never what comes out."""
+    """How work is done, never what comes out."""
 
-    root: str = "runs"
-    """State, metadata and artifacts, relative to the project file; `<root>/<project>/`."""
+    root: Path = "runs"
+    """State, metadata and artifacts go to `<root>/<project>/`, relative to the project file."""
     in_process_rows: Annotated[int, pydantic.Field(ge=0)] = 1_000_000
     """Splits up to so many rows are worked on in this process with Beam's own accumulators; above, by Beam."""
 
@@ -186,8 +248,11 @@ class Project(Table):
     """A whole project file."""
 
     name: Name
+    """Names the root's folder and the served model."""
     description: str = ""
-    owners: tuple[str, ...] = ()
+    """What the model is for, for people."""
+    owners: tuple[Annotated[str, pydantic.Field(min_length=1)], ...] = ()
+    """Who answers for it."""
     data: Data
     label: Label
     window: Window = Window()

@@ -1,0 +1,130 @@
+"""The project file against the data: every column it names is there, and of a type its part can take."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from components.errors import UsageError
+from pipeline.project.loading import LoadedProject
+from pipeline.project.positions import KeyPath
+from pipeline.project.problems import Problem, listed, near, report
+from pipeline.project.rules import named_columns
+from pipeline.project.spec import Project
+
+Columns = Mapping[str, str] | Sequence[str]
+"""A file's columns: names, or names with their types as Arrow writes them (`int64`, `string`, `timestamp[us]`)."""
+
+_KINDS = (
+    ("whole number", r"u?int\d*"),
+    ("number", r"half_?float|float\d*|double|decimal.*|number"),
+    ("true or false", r"bool.*"),
+    ("text", r"(large_)?(string|utf8|binary|bytes)(\[.*|_view)?|fixed_size_binary.*|str|text|object"),
+    ("time", r"timestamp.*|date.*"),
+    ("nothing", r"null"),
+)
+_PARTS = "Add columns of its parts (hour, weekday) to the data."
+_NUMBERS = ("whole number", "number", "true or false")
+
+
+def check_columns(loaded: LoadedProject, columns: Mapping[str, Columns]) -> None:
+    """Hold the project file against the columns of its files.
+
+    Args:
+      loaded: The project file.
+      columns: File, as messages shall name it -> its columns. `[data] serving` (by the name in the project file) is
+        held to the features only: serving knows neither label nor weight.
+
+    Raises:
+      UsageError: A column that the project names is not in a file, is there twice, or has a type that its part can't
+        take. The message names every such column with its key, the files, and near misses.
+    """
+    found: dict[_Finding, list[str]] = {}
+    for file, held in columns.items():
+        for finding in _findings(loaded.project, file, held):
+            found.setdefault(finding, []).append(file)
+    if found:
+        problems = [Problem(f.path, f"{f.before} {_files(names)}{f.after}", f.hint) for f, names in found.items()]
+        raise UsageError(report(problems, loaded.shown_path, loaded.text))
+
+
+class _Finding(NamedTuple):
+    """A problem of one file, without the file's name, so that the same in twelve files is told once."""
+
+    path: KeyPath
+    before: str
+    after: str
+    hint: str = ""
+
+
+def _findings(project: Project, file: str, columns: Columns) -> Iterator[_Finding]:
+    names = list(columns)
+    types = columns if isinstance(columns, Mapping) else {}
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield _Finding(("data", "spans"), f"{name!r} is the name of {count} columns of", ". Rename one of them.")
+    for path, column in _needed(project, serving=file == project.data.serving):
+        if column not in names:
+            hint = near(column, [name for name in names if name not in _unfit(project, path)])
+            there = f"Columns there: {listed(sorted(names))}.{hint}"
+            yield _Finding(path, f"{column!r} is not a column of", ".", there)
+        elif column in types and (complaint := _type_complaint(path, str(types[column]))):
+            yield _Finding(path, f"{column!r} is {_in_words(str(types[column]))} in", f"; {complaint}")
+
+
+def _needed(project: Project, serving: bool) -> Iterator[tuple[KeyPath, str]]:
+    """Columns that a file must have, by the key that names them."""
+    for path, column in named_columns(project):
+        if not serving or path[0] == "features":
+            yield path, column
+    if not serving:
+        yield from ((("data", "drop", index), column) for index, column in enumerate(project.data.drop))
+
+
+def _unfit(project: Project, path: KeyPath) -> set[str]:
+    """Columns that would be no help as a near miss."""
+    if path[0] == "features":
+        return {*project.data.drop, project.data.time, project.label.column}
+    return set(project.data.drop) if path[:2] != ("data", "drop") else set()
+
+
+def _type_complaint(path: KeyPath, arrow: str) -> str:
+    """Why a column of this type can't be what `path` makes of it, and the way out; empty where it can."""
+    kind = _kind(arrow)
+    part = str(path[1]) if path[0] in ("data", "features") else str(path[0])
+    if part == "time":
+        if kind in ("whole number", "time", "text"):
+            return ""
+        return "allowed for time: a timestamp, a date, whole seconds since the epoch (UTC), or ISO text."
+    if part == "label":
+        return "" if kind in _NUMBERS else "allowed for a label: 0 and 1, or false and true; null where unknown."
+    if kind == "nothing":
+        return ""
+    if part == "weight":
+        return "" if kind in ("whole number", "number") else "allowed for weights: numbers."
+    if part in ("numeric", "bucketized", "cyclic") and kind not in _NUMBERS:
+        way = "Use [features.categorical]." if kind == "text" else _PARTS
+        return f"allowed for {part} features: numbers. {way}"
+    if part == "categorical" and kind == "time":
+        return f"allowed for categorical features: text and numbers. {_PARTS}"
+    return ""
+
+
+def _kind(arrow: str) -> str:
+    inner = re.match(r"dictionary<values=([^,>]+)", arrow)
+    name = (inner[1] if inner else arrow).strip().lower()
+    return next((kind for kind, pattern in _KINDS if re.fullmatch(pattern, name)), name)
+
+
+def _in_words(arrow: str) -> str:
+    words = {"whole number": "a whole number", "number": "a number", "nothing": "all null", "time": "a time"}
+    kind = _kind(arrow)
+    return arrow if kind == arrow else f"{words.get(kind, kind)} ({arrow})"
+
+
+def _files(names: list[str]) -> str:
+    if len(names) <= 2:
+        return " and ".join(names)
+    return f"{names[0]} and {len(names) - 1} more files"
