@@ -18,7 +18,7 @@ import contextlib
 import difflib
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,15 +26,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import csv_text
-from components.columns import BYTES, FLOAT, INT, canonical, kind_of, to_seconds
+from components.columns import canonical, kind_of, to_seconds
 from components.errors import UsageError
 
 BATCH_ROWS = 65_536
 
 _Path = str | os.PathLike[str]
-_KINDS: dict[str, str | None] = {
-    **{"int": INT, "whole": INT, "bool": INT, "time": INT, "zoned": INT},
-    **{"float": FLOAT, "text": BYTES, "missing": None},
+_CSV_TYPES = {
+    **{"int": pa.int64(), "whole": pa.int64(), "float": pa.float64(), "bool": pa.bool_()},
+    **{"time": pa.timestamp("us"), "zoned": pa.timestamp("us", "UTC"), "text": pa.string(), "missing": pa.null()},
 }
 
 
@@ -47,6 +47,21 @@ def column_names(path: _Path) -> list[str]:
     file = _existing(path)
     names = csv_text.header(file) if file.suffix == ".csv" else _parquet(file).schema_arrow.names
     _check_names(file, names)
+    return names
+
+
+def require(path: _Path, columns: Iterable[str]) -> list[str]:
+    """`column_names`, after a look that `columns` are among them.
+
+    Raises:
+      UsageError: as `column_names`; one of `columns` is not there.
+    """
+    names = column_names(path)
+    for wanted in columns:
+        if wanted not in names:
+            near = difflib.get_close_matches(wanted, names, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise UsageError(f"{path}: has no column '{wanted}'. Columns there: {', '.join(names)}.{hint}")
     return names
 
 
@@ -102,24 +117,36 @@ def iter_batches(
         raise UsageError(f"{file}: has columns but no rows.")
 
 
-def column_types(
-    path: _Path,
-    columns: Sequence[str] | None = None,
-    drop: Collection[str] = (),
-    types: Mapping[str, str] | None = None,
-) -> dict[str, str | None]:
-    """Column -> "INT", "FLOAT", "BYTES", or None where a CSV column is all missing or a Parquet one is typed null.
+def column_types(path: _Path) -> dict[str, str]:
+    """Column -> its type in the file as Arrow writes it (`int64`, `string`, `timestamp[us]`), nested types as well.
 
     A Parquet file tells from its footer; a CSV file is read whole.
 
     Raises:
-      UsageError: as `read_table`.
+      UsageError: as `column_names`.
     """
-    file = _existing(path)
-    names = _select(file, columns, drop)
+    names, file = column_names(path), pathlib.Path(path)
     if file.suffix == ".csv":
         with _readable(file):
-            return {name: _KINDS[kind] for name, kind in csv_text.infer(file, names, types or {}).items()}
+            return {name: str(_CSV_TYPES[kind]) for name, kind in csv_text.infer(file, names, {}).items()}
+    schema = _parquet(file).schema_arrow
+    return {name: str(schema.field(name).type) for name in names}
+
+
+def example_types(
+    path: _Path, drop: Collection[str] = (), types: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """Column -> what `read_table` makes of it: "INT", "FLOAT", "BYTES"; None where it is null, or in CSV all missing.
+
+    Raises:
+      UsageError: as `column_names`; a column is nested.
+    """
+    file = _existing(path)
+    names = _select(file, None, drop)
+    if file.suffix == ".csv":
+        with _readable(file):
+            kinds = csv_text.infer(file, names, types or {})
+        return {name: kind_of(file, name, _CSV_TYPES[kind]) for name, kind in kinds.items()}
     schema = _parquet(file).schema_arrow
     return {name: kind_of(file, name, schema.field(name).type) for name in names}
 
@@ -221,12 +248,7 @@ def _readable(file: pathlib.Path) -> Iterator[None]:
 
 
 def _select(file: pathlib.Path, columns: Sequence[str] | None, drop: Collection[str]) -> list[str]:
-    names = column_names(file)
-    for wanted in columns or ():
-        if wanted not in names:
-            near = difflib.get_close_matches(wanted, names, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise UsageError(f"{file}: has no column '{wanted}'. Columns there: {', '.join(names)}.{hint}")
+    names = require(file, columns or ())
     chosen = [name for name in (names if columns is None else columns) if name not in drop]
     if not chosen:
         raise UsageError(f"{file}: all of its columns are dropped.")

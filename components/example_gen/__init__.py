@@ -1,0 +1,1 @@
+"""ExampleGen: explicit files and time ranges a split, through Arrow and C++ into tf.Examples."""
