@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 from typing import Any
 
@@ -37,10 +38,7 @@ def of_run(metadata: pathlib.Path, run_id: str) -> dict[str, NodeRecord]:
     """
     if not metadata.is_file():
         return {}
-    from ml_metadata.metadata_store import metadata_store
-    from tfx.orchestration.metadata import sqlite_metadata_connection_config
-
-    store = metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+    store = _open(metadata)
     context = store.get_context_by_type_and_name(_RUN_CONTEXT, run_id)
     if context is None:
         return {}
@@ -59,6 +57,22 @@ def of_run(metadata: pathlib.Path, run_id: str) -> dict[str, NodeRecord]:
         )
         for execution in sorted(executions, key=lambda e: e.id)
     }
+
+
+def outputs_of(metadata: pathlib.Path, execution: int) -> dict[str, ArtifactRecord]:
+    """What one execution made or reused, by output name."""
+    store = _open(metadata)
+    events = [event for event in store.get_events_by_execution_ids([execution]) if event.type == event.OUTPUT]
+    artifacts = {a.id: _record(a) for a in store.get_artifacts_by_id([event.artifact_id for event in events])}
+    return {event.path.steps[0].key: artifacts[event.artifact_id] for event in events if event.path.steps}
+
+
+@functools.lru_cache(maxsize=1)
+def _open(metadata: pathlib.Path) -> Any:
+    from ml_metadata.metadata_store import metadata_store
+    from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+    return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
 
 
 def _node_id(store: Any, execution: Any, types: dict[int, str]) -> str:

@@ -12,6 +12,7 @@ from components import files
 from components.errors import ExitCode
 from components.store import Store
 
+Runner = Literal["beam", "local"]
 State = Literal["running", "done", "blocked", "not_blessed", "serving_failed", "failed", "interrupted"]
 
 EXIT_CODES: dict[State, ExitCode] = {
@@ -34,7 +35,7 @@ class RunRecord:
     version: int
     digest: str
     key: str
-    runner: str
+    runner: Runner
     started: str
     """UTC, ISO 8601."""
     state: State = "running"

@@ -10,18 +10,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from components.errors import SpanwiseError
 from pipeline import inputs, lineage
 from pipeline.console import libraries_to
 from pipeline.inputs import Selection
 from pipeline.observe import NodeRun, nodes
+from pipeline.products import describe
 from pipeline.progress import Progress
-from pipeline.records import RunRecord
+from pipeline.records import Runner, RunRecord
 from pipeline.workspace import Workspace
-
-Runner = Literal["beam", "local"]
 
 # Nodes that only move a pointer or copy out: they are cheap, look for themselves whether their work is done, and a
 # cached success would hide that somebody has since deleted what they made.
@@ -54,7 +53,7 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, screen: 
     log = workspace.store.runs / record.id / "log.txt"
     done: list[NodeRun] = []
     with libraries_to(log), _stop_on_terminate():
-        progress = Progress(screen, lambda run: describe(workspace, run))
+        progress = Progress(screen, lambda run: describe(workspace.store.metadata, run))
         try:
             _run_dag(workspace, selection, record, progress, done)
             error: BaseException | None = None
@@ -171,13 +170,6 @@ def _read(directory: str | None, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def describe(workspace: Workspace, run: NodeRun) -> str:
-    """What a node produced, in a few words, from its artifacts' properties."""
-    if run.execution is None:
-        return ""
-    return lineage.summary(workspace.store.metadata, run.execution)
 
 
 @contextlib.contextmanager

@@ -65,7 +65,8 @@ def _ending(record: RunRecord) -> list[str]:
         case "not_blessed":
             return ["  NOT BLESSED: the data was accepted, the model was not pushed; the one that serves stays."]
         case "serving_failed":
-            return [f"  SERVING CHECK FAILED  {record.message}", "  The model was not pushed; the one that serves stays."]
+            failed = f"  SERVING CHECK FAILED  {record.message}"
+            return [failed, "  The model was not pushed; the one that serves stays."]
         case "interrupted":
             return [f"  {record.message}", f"  Again    {again}"]
         case _:

@@ -79,25 +79,25 @@ def _chosen(
     workspace: Workspace, found: Sequence[Span], span_name: str | None, next_: bool, all_: bool
 ) -> list[Span]:
     """The spans to run, in order."""
-    accepted = workspace.store.accepted()
+    window = workspace.project.window
     if span_name is not None:
-        return [spans.named(found, span_name)]
-    runnable = [span for span in found if spans.has_window(found, span, workspace.project.window)]
-    if not runnable:
-        # Says which span would be the first, and what is missing for it.
-        spans.window_for(found, found[-1], workspace.project.window)
-    newest = max((i for i, span in enumerate(found) if span.name in accepted), default=-1)
-    ahead = [span for span in runnable if found.index(span) > newest]
+        return [spans.span_named(found, span_name)]
+    accepted = workspace.store.accepted()
+    following = spans.next_span(found, accepted, window)
     if all_:
-        return ahead
-    if next_:
-        if not ahead:
-            raise UsageError(
-                f"no span after {found[newest].name}, the newest accepted one, in {workspace.project.data.spans}. "
-                "When the next file is there, run this again."
-            )
-        return ahead[:1]
-    return [found[newest]] if newest >= 0 and found[newest] in runnable else ahead[:1]
+        return [] if following is None else [span for span in found[found.index(following) :]]
+    newest = next((span for span in reversed(found) if span.name in accepted), None)
+    if newest is not None and not next_:
+        return [newest]
+    if following is not None:
+        return [following]
+    if newest is None:
+        # Says which span would be the first, and what is missing for it.
+        spans.window_for(found, found[-1], window)
+    raise UsageError(
+        f"no span after {list(accepted)[-1]}, the newest accepted one, matches {workspace.project.data.spans}. "
+        "When the next file is there, run this again."
+    )
 
 
 def _one(

@@ -1,0 +1,62 @@
+"""What a node produced, in a few words, from its artifacts in ML Metadata."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline import lineage
+from pipeline.observe import NodeRun
+
+_Outputs = Mapping[str, lineage.ArtifactRecord]
+
+
+def describe(metadata: pathlib.Path, run: NodeRun) -> str:
+    """The words; empty where there is nothing to say."""
+    words = _WORDS.get(run.node)
+    if words is None or run.execution is None:
+        return ""
+    return words(lineage.outputs_of(metadata, run.execution))
+
+
+def _properties(outputs: _Outputs, key: str) -> Mapping[str, Any]:
+    return outputs[key].properties if key in outputs else {}
+
+
+def _examples(outputs: _Outputs) -> str:
+    found = _properties(outputs, "examples")
+    rows = [f"{split} {found[f'{split}_rows']:,}" for split in ("train", "tune", "eval") if f"{split}_rows" in found]
+    left_out = sum(value for name, value in found.items() if name.endswith("_unlabelled"))
+    return ", ".join(rows) + " rows" + (f"; {left_out:,} without a label left out" if left_out else "")
+
+
+def _verdict(outputs: _Outputs) -> str:
+    found = _properties(outputs, "verdict")
+    number = found.get("findings", 0)
+    return f"{found.get('verdict', '')}, {number} finding{'' if number == 1 else 's'}"
+
+
+def _evaluation(outputs: _Outputs) -> str:
+    found = _properties(outputs, "evaluation")
+    figures = ", ".join(f"{name} {found[name]:.3f}" for name in ("auc", "pr_auc") if name in found)
+    return f"{figures}; {'blessed' if _properties(outputs, 'blessing').get('blessed') else 'not blessed'}"
+
+
+def _infra(outputs: _Outputs) -> str:
+    found = _properties(outputs, "blessing")
+    return "answers as in training" if found.get("blessed") else "not run: the model is not blessed"
+
+
+def _pushed(outputs: _Outputs) -> str:
+    found = _properties(outputs, "pushed_model")
+    return f"version {found.get('pushed_version', '')}" if found.get("pushed") else "nothing pushed"
+
+
+_WORDS: dict[str, Callable[[_Outputs], str]] = {
+    "ExampleGen": _examples,
+    "DataGate": _verdict,
+    "Evaluator": _evaluation,
+    "InfraCheck": _infra,
+    "Pusher": _pushed,
+}
