@@ -45,8 +45,8 @@ class Transformed(NamedTuple):
 def transformed_features(features: Features) -> list[Transformed]:
     """What `preprocessing_fn` puts out for `features` (label and weight aside), in a fixed order.
 
-    Ids: 0 is "missing" (crosses hash it with the rest); a vocabulary's out-of-vocabulary buckets are 1..oov_buckets, its
-    values follow, most frequent first; a bucket or a hash is 1 + its index.
+    Ids: 0 is "missing" (crosses hash it with the rest); a vocabulary's out-of-vocabulary buckets are 1..oov_buckets,
+    its values follow, most frequent first; a bucket or a hash is 1 + its index.
     """
     found: list[Transformed] = []
     for column in dict.fromkeys([*features.numeric, *features.cyclic]):
@@ -82,7 +82,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       UsageError: a feature is not in the schema, or has a type its kind cannot take.
     """
     features = Features.model_validate_json(json.dumps(custom_config["features"]))
-    passed = [column for column in (custom_config["label"], custom_config.get("weight")) if column in inputs]
+    passed: list[str] = [custom_config[role] for role in ("label", "weight") if custom_config.get(role) in inputs]
     with_indicator = list(dict.fromkeys([*features.numeric, *features.cyclic]))
     raw = _Raw(inputs)
     raw.load(list(dict.fromkeys([*with_indicator, *features.bucketized, *passed])))
@@ -124,7 +124,7 @@ class _Raw:
             values = tf.stack([_dense(self._input(column), missing) for column in alike], axis=1)
             present = values != missing if dtype.is_integer else tf.math.is_finite(values)
             numbers = tf.where(present, tf.cast(values, tf.float64), tf.constant(math.nan, tf.float64))
-            self._numbers.update(zip(alike, tf.unstack(numbers, num=len(alike), axis=1)))
+            self._numbers.update(zip(alike, tf.unstack(numbers, num=len(alike), axis=1), strict=True))
 
     def number(self, column: str) -> tf.Tensor:
         """float64 [batch], finite or NaN: doubles hold every float32 and their squares, and int64 up to 2**53."""
@@ -199,7 +199,7 @@ def _indicators(raw: _Raw, columns: Sequence[str]) -> dict[str, tf.Tensor]:
 
 
 def _columns(names: Sequence[str], matrix: tf.Tensor) -> dict[str, tf.Tensor]:
-    return dict(zip(names, tf.unstack(matrix, num=len(names), axis=1)))
+    return dict(zip(names, tf.unstack(matrix, num=len(names), axis=1), strict=True))
 
 
 def _bucket(values: tf.Tensor, count: int) -> tf.Tensor:
