@@ -1,0 +1,58 @@
+"""InfraCheck in the place of stock InfraValidator: a fresh process instead of a container."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import component_spec, standard_artifacts
+
+from components.infra_check.executor import Executor
+
+
+class InfraCheckSpec(component_spec.ComponentSpec):
+    """Model and its blessing in, InfraBlessing out."""
+
+    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("config", "identity", "root")}
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        # A spec's names are unique: the output keeps the stock one.
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
+
+
+class InfraCheck(base_component.BaseComponent):
+    """Loads the exported model in a fresh process and holds its answers against the training graph's."""
+
+    SPEC_CLASS = InfraCheckSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        blessing: types.BaseChannel,
+        config: dict[str, Any],
+        identity: dict[str, Any],
+        root: str,
+    ) -> None:
+        """Declare the component.
+
+        Args:
+          model: Model whose SavedModel carries `assets.extra/spanwise/replay.json`.
+          blessing: the Evaluator's; a model that is not blessed is not run.
+          config: `[infra_check]` of the project file; `time_limit_s` (300) bounds the process.
+          identity: `span` of the run.
+          root: the project's root, for `outcomes/<span>/InfraCheck.json`.
+        """
+        spec = InfraCheckSpec(
+            model=model,
+            model_blessing=blessing,
+            config=json.dumps(config, sort_keys=True),
+            identity=json.dumps(identity, sort_keys=True),
+            root=root,
+            blessing=types.Channel(type=standard_artifacts.InfraBlessing),
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,229 @@
+"""Loads an exported model in this process and asks it what the Trainer asked its training graph: same answers?
+
+    python -m serving.replay MODEL_DIR [--tolerance 1e-5] [--output FILE]
+
+MODEL_DIR is a SavedModel with `assets.extra/spanwise/replay.json` (raw rows, the same rows as tf.Examples, the
+training graph's answers) and `model.json` (the decision threshold, each feature's type and missing value) beside it.
+Every row goes through `serving_default`, `serving_features` and `transform_features`; the result is one JSON object.
+Exit code 0: all answers agree; 1: they don't, or the model does not load; 2: wrong arguments.
+
+Imports TensorFlow and numpy only, as a server would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import pathlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Answer = Mapping[str, npt.NDArray[Any]]
+Signature = Callable[[Mapping[str, Any]], Answer]
+
+EXTRA = pathlib.Path("assets.extra") / "spanwise"
+_WARM_UP = 20
+_CALLS = 100
+_DTYPES = {"probability": np.dtype(np.float32), "positive": np.dtype(np.int64)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m serving.replay", description=__doc__.split("\n")[0])
+    parser.add_argument("model", type=pathlib.Path, help="a SavedModel that Spanwise exported")
+    parser.add_argument("--tolerance", type=float, default=1e-5, help="largest difference of a probability")
+    parser.add_argument("--output", type=pathlib.Path, help="file for the result; default: standard output")
+    parser.add_argument("--while-parent-lives", action="store_true", help="stop when standard input is closed")
+    options = parser.parse_args(arguments)
+    if options.while_parent_lives:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    result = replay(options.model, options.tolerance)
+    text = json.dumps(result, indent=2, sort_keys=True, allow_nan=False)
+    if options.output:
+        options.output.write_text(text)
+    else:
+        print(text)
+    return 0 if result["ok"] else 1
+
+
+def replay(model: pathlib.Path, tolerance: float) -> dict[str, Any]:
+    """Ask the model; what differs is in `differences`, each with `signature` and `message`.
+
+    Returns:
+      ok, differences, rows, largest (signature -> largest difference of a number), latency_ms (signature -> median
+      and p99 of one row), seconds (import and load).
+    """
+    start = time.perf_counter()
+    try:
+        kept = json.loads((model / EXTRA / "replay.json").read_text())
+        about = json.loads((model / EXTRA / "model.json").read_text())
+        signatures = load(model)
+    except Exception as error:
+        return _result([{"signature": "", "message": f"the model does not load: {_first_line(error)}"}])
+    seconds = time.perf_counter() - start
+
+    asked = _requests(kept, about["features"])
+    expected = {"transform_features": kept["transformed"]}
+    differences: list[dict[str, str]] = []
+    largest: dict[str, float | None] = {}
+    latency: dict[str, Any] = {}
+    for name, request in asked.items():
+        try:
+            answer = signatures[name](request)
+            found, largest[name] = (
+                compare_features(answer, expected[name], tolerance)
+                if name in expected
+                else compare_answers(answer, kept["answers"], tolerance, float(about["threshold"]))
+            )
+            if name not in expected and not found:
+                latency[name] = _latency(signatures[name], {key: value[:1] for key, value in request.items()})
+        except KeyError as error:
+            found = [f"the model has no such signature, or it lacks {error}."]
+        except Exception as error:
+            found = [f"it fails: {_first_line(error)}"]
+        differences += [{"signature": name, "message": message} for message in found]
+    return _result(differences, rows=len(kept["rows"]), largest=largest, latency_ms=latency, seconds=seconds)
+
+
+def load(model: pathlib.Path) -> dict[str, Signature]:
+    """Signatures of a SavedModel by name; each takes and gives arrays by name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(model))
+
+    def callable_of(signature: Any) -> Signature:
+        specs = signature.structured_input_signature[1]
+
+        def ask(request: Mapping[str, Any], keep: Any = loaded) -> Answer:
+            tensors = {name: tf.constant(request[name], dtype=spec.dtype) for name, spec in specs.items()}
+            return {name: value.numpy() for name, value in signature(**tensors).items()}
+
+        return ask
+
+    return {name: callable_of(signature) for name, signature in loaded.signatures.items()}
+
+
+def compare_answers(
+    answer: Answer, expected: Mapping[str, Sequence[float]], tolerance: float, threshold: float
+) -> tuple[list[str], float | None]:
+    """Differences between a serving signature's answer and the training graph's, and the largest (None: not finite).
+
+    `positive` may differ only where the probability lies within `tolerance` of the threshold.
+    """
+    count = len(expected["probability"])
+    wrong = [_shape(name, answer.get(name), (count,), dtype) for name, dtype in _DTYPES.items()]
+    if any(wrong):
+        return [message for message in wrong if message], None
+    probability = answer["probability"].astype(np.float64)
+    want = np.asarray(expected["probability"], np.float64)
+    if not np.all(np.isfinite(probability)):
+        return [f"probability is not finite in {int((~np.isfinite(probability)).sum())} of {count} rows."], None
+    distance = np.abs(probability - want)
+    largest = float(distance.max(initial=0.0))
+    found = []
+    if largest > tolerance:
+        row = int(distance.argmax())
+        found.append(
+            f"probability differs in {int((distance > tolerance).sum())} of {count} rows, most in row {row}: "
+            f"{probability[row]:.7g}, {want[row]:.7g} in training (tolerance {tolerance:g})."
+        )
+    flipped = (answer["positive"] != np.asarray(expected["positive"])) & (np.abs(want - threshold) > tolerance)
+    if flipped.any():
+        found.append(f"positive differs in {int(flipped.sum())} of {count} rows, first in row {int(flipped.argmax())}.")
+    return found, largest
+
+
+def compare_features(
+    answer: Answer, expected: Mapping[str, Sequence[Any]], tolerance: float
+) -> tuple[list[str], float | None]:
+    """Differences between `transform_features` and what the training graph saw, and the largest of a number.
+
+    Floats agree within `tolerance`, relative above 1; integers and strings agree exactly.
+    """
+    found, largest = [], 0.0
+    for name, values in expected.items():
+        got = answer.get(name)
+        want = np.asarray(values)
+        message = _shape(name, got, want.shape, None)
+        if message or got is None:
+            found.append(message or "")
+        elif want.dtype.kind in "fiu" and got.dtype.kind in "fiu":
+            scale = np.maximum(1.0, np.abs(want))
+            same = np.isnan(want.astype(float)) & np.isnan(got.astype(float))
+            distance = np.where(same, 0.0, np.abs(got.astype(np.float64) - want) / scale)
+            distance = np.where(np.isnan(distance), np.inf, distance)
+            largest = max(largest, float(distance.max(initial=0.0)))
+            apart = distance > (tolerance if got.dtype.kind == "f" else 0.0)
+            if apart.any():
+                found.append(f"{name} differs in {int(apart.sum())} of {apart.size} values.")
+        elif [_text(v) for v in got.ravel()] != [_text(v) for v in want.ravel()]:
+            found.append(f"{name} differs.")
+    return found, largest if np.isfinite(largest) else None
+
+
+def _requests(kept: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    examples = np.array([base64.b64decode(example) for example in kept["examples"]], dtype=object)
+    columns = {
+        name: np.array(
+            [feature["missing"] if row.get(name) is None else row[name] for row in kept["rows"]],
+            dtype=object if feature["dtype"] == "string" else feature["dtype"],
+        )
+        for name, feature in features.items()
+    }
+    return {
+        "serving_default": {"examples": examples},
+        "serving_features": columns,
+        "transform_features": {"examples": examples},
+    }
+
+
+def _latency(signature: Signature, request: Mapping[str, Any]) -> dict[str, float]:
+    took = []
+    for _ in range(_WARM_UP + _CALLS):
+        start = time.perf_counter()
+        signature(request)
+        took.append(1e3 * (time.perf_counter() - start))
+    median, p99 = np.quantile(took[_WARM_UP:], [0.5, 0.99])
+    return {"median": round(float(median), 3), "p99": round(float(p99), 3)}
+
+
+def _shape(name: str, got: npt.NDArray[Any] | None, shape: tuple[int, ...], dtype: Any) -> str | None:
+    if got is None:
+        return f"{name} is not in the answer."
+    if got.shape != shape:
+        return f"{name} has shape {list(got.shape)}, {list(shape)} in training."
+    if dtype is not None and got.dtype != dtype:
+        return f"{name} is {got.dtype}, {dtype} in training."
+    return None
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).strip() or 'no message').splitlines()[0][:300]}"
+
+
+def _result(differences: list[dict[str, str]], **more: Any) -> dict[str, Any]:
+    empty: dict[str, Any] = {"rows": 0, "largest": {}, "latency_ms": {}, "seconds": 0.0}
+    return {**empty, **more, "ok": not differences, "differences": differences}
+
+
+def _stop_at_end_of_input() -> None:
+    # The parent holds the other end and never writes: end of input means that it is gone.
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
