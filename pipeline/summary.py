@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from typing import Any
 
 from pipeline.records import RunRecord
 
 _SHOWN = ("auc", "pr_auc", "log_loss", "calibration")
+
+
+def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
+    """How to see a bad span refused, where the project keeps one in `data/spoiled/`; else empty.
+
+    Args:
+      directory: The project file's folder.
+      baseline: The file of the span just run.
+    """
+    spoiled = next(iter(sorted((directory / "data" / "spoiled").glob(f"*{baseline.suffix}"))), None)
+    if spoiled is None:
+        return ""
+    place, against = (os.path.relpath(path) for path in (spoiled, baseline))
+    return f"  A bad one spanwise check {place} --baseline {against}"
 
 
 def of_run(record: RunRecord, *, repeated: bool = False) -> str:

@@ -60,10 +60,9 @@ def command(
     screen = sys.stderr if output_format == "json" else sys.stdout
     with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: click.echo(text, err=True)):
         found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
-        names = _chosen(workspace, found, span_name, next_, all_)
         done: list[RunRecord] = []
-        for name in names:
-            done.append(_one(workspace, found, name, replace, runner, screen))
+        for span in _chosen(workspace, found, span_name, next_, all_):
+            done.append(_one(workspace, found, span, replace, runner, screen))
             if timings:
                 click.echo(summary.timings(done[-1]), file=screen)
             if done[-1].exit_code not in _GO_ON:
@@ -125,6 +124,8 @@ def _one(
 
     record = execute(workspace, selection, runner, screen)
     click.echo(summary.of_run(record), file=screen)
+    if record.state == "done" and (hint := summary.spoiled_span(workspace.loaded.directory, span.path)):
+        click.echo(hint, file=screen)
     if selection.version > 1 and (later := inputs.later_baselines(workspace, found, span.name)):
         click.echo(
             f"  Replaced {span.name} (version {selection.version}). It is the baseline of {', '.join(later)}: "
