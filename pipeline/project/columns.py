@@ -18,7 +18,7 @@ Columns = Mapping[str, str] | Sequence[str]
 """A file's columns: names, or names with their types as Arrow writes them (`int64`, `string`, `timestamp[us]`)."""
 
 _KINDS = (
-    ("whole number", r"u?int\d*"),
+    ("whole number", r"u?int\d*|time(32|64)?\[.*|duration.*"),
     ("number", r"half_?float|float\d*|double|decimal.*|number"),
     ("true or false", r"bool.*"),
     ("text", r"(large_)?(string|utf8|binary|bytes)(\[.*|_view)?|fixed_size_binary.*|str|text|object"),
@@ -105,10 +105,10 @@ def _type_complaint(path: KeyPath, arrow: str) -> str:
     if part == "weight":
         return "" if kind in ("whole number", "number") else "allowed for weights: numbers."
     if part in ("numeric", "bucketized", "cyclic") and kind not in _NUMBERS:
-        way = "Use [features.categorical]." if kind == "text" else _PARTS
-        return f"allowed for {part} features: numbers. {way}"
-    if part == "categorical" and kind == "time":
-        return f"allowed for categorical features: text and numbers. {_PARTS}"
+        way = "Use [features.categorical]." if kind == "text" else _PARTS if kind == "time" else ""
+        return f"allowed for {part} features: numbers. {way}".rstrip()
+    if part == "categorical" and kind not in (*_NUMBERS, "text"):
+        return f"allowed for categorical features: text and numbers. {_PARTS if kind == 'time' else ''}".rstrip()
     return ""
 
 

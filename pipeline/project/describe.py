@@ -13,6 +13,9 @@ from pydantic.fields import FieldInfo
 
 from pipeline.project.positions import KeyPath
 
+UNBOUNDED = 2**31 - 1
+"""An upper limit that is there for TensorFlow's sake alone, and not told."""
+
 _PLAIN = {
     bool: "true or false",
     int: "a whole number",
@@ -117,6 +120,8 @@ def _limits(constraints: Iterable[Any], is_list: bool) -> str:
         for name in ("ge", "gt", "le", "lt", "min_length", "max_length"):
             if (value := getattr(constraint, name, None)) is not None:
                 found[name] = f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    if found.get("le") == f"{UNBOUNDED:,}":
+        del found["le"]
     if "ge" in found and "le" in found:
         return f" from {found['ge']} to {found['le']}"
     words = {

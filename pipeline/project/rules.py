@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Set
 from typing import get_args
 
-from components.gate.config import GateConfig, Limit
+from components.gate.config import Limit
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem, listed, near, shown
 from pipeline.project.rules_for_paths import data_files, push_directory, root, schema_file, spans_pattern
@@ -23,16 +23,10 @@ Rule = Callable[[Project, pathlib.Path], Iterator[Problem]]
 _METRICS: dict[str, tuple[float, float, bool]] = {
     **dict.fromkeys(("auc", "pr_auc", "accuracy", "precision", "recall", "f1"), (0.0, 1.0, True)),
     "log_loss": (0.0, float("inf"), True),
-    "calibration": (0.0, float("inf"), False),
+    "calibration": (0.0, float("inf"), True),
     "example_count": (0.0, float("inf"), False),
 }
 assert set(_METRICS) == set(get_args(Metric))
-
-LIMITS = tuple(name for name, field in GateConfig.model_fields.items() if field.annotation is Limit)
-"""Checks of the gate that have a limit."""
-_AT_MOST_ONE = ("numeric_drift", "categorical_drift", "numeric_skew", "categorical_skew", "missing")
-_WHOLE_SPAN = ("volume",)
-WAIVABLE = (*LIMITS, "schema")
 
 
 def broken(project: Project, directory: pathlib.Path, absent: Set[KeyPath]) -> list[Problem]:
@@ -163,18 +157,26 @@ def thresholds_can_be_met(project: Project, _: pathlib.Path) -> Iterator[Problem
             yield Problem(path, f"min = {bounds.min:g} is above max = {bounds.max:g}: nothing lies between. Swap them?")
 
 
+def something_is_held(project: Project, _: pathlib.Path) -> Iterator[Problem]:
+    """A model is blessed by a bound it keeps, and the first one has no champion to be held against."""
+    bounds = project.evaluation.thresholds.values()
+    if all(bound.min is None and bound.max is None for bound in bounds):
+        what = "has no min or max, so the first model, which has no champion to beat, could never be blessed."
+        yield Problem(("evaluation", "thresholds"), f"{what} Give one, such as auc = {{ min = 0.6 }}.")
+
+
 def losses_mean_something(project: Project, _: pathlib.Path) -> Iterator[Problem]:
     """`max_loss` needs a metric with a worse direction, and room to lose."""
     for metric, bounds in project.evaluation.thresholds.items():
         path = ("evaluation", "thresholds", metric, "max_loss")
-        _least, most, has_direction = _METRICS[metric]
+        least, most, has_direction = _METRICS[metric]
         if bounds.max_loss is None:
             continue
         if not has_direction:
-            meant = [name for name, (_, _, directed) in _METRICS.items() if directed]
-            what = f"{bounds.max_loss:g} has no meaning: {metric} is not better when higher or lower."
-            yield Problem(path, f"{what} Use min and max.", f"max_loss is for {listed(meant)}.")
-        elif bounds.max_loss >= most:
+            meant = listed(name for name, (_, _, directed) in _METRICS.items() if directed)
+            what = f"{bounds.max_loss:g} has no meaning: {metric} says nothing about the model."
+            yield Problem(path, f"{what} Use min and max.", f"max_loss is for {meant}.")
+        elif bounds.max_loss >= most - least:
             what = f"{bounds.max_loss:g} allows any loss: {metric} is between 0 and 1."
             yield Problem(path, f"{what} Give less than 1, or leave it out.")
 
@@ -196,38 +198,37 @@ def window_can_fill(project: Project, _: pathlib.Path) -> Iterator[Problem]:
         yield Problem(("window", "spans"), f"{what} Raise spans, or lower min_spans.")
 
 
-def gate_limits_can_fire(project: Project, _: pathlib.Path) -> Iterator[Problem]:
-    """Distances and shares are at most 1: a limit of 1 is a check turned off in disguise."""
-    limits: list[tuple[KeyPath, str, Limit]] = [(("gate", name), name, getattr(project.gate, name)) for name in LIMITS]
-    for feature, checks in project.gate.features.items():
-        limits += [(("gate", "features", feature, name), name, limit) for name, limit in checks.items()]
-    for path, name, limit in limits:
-        if name in _AT_MOST_ONE and limit.limit >= 1.0 and limit.severity != "off":
-            what = f"{limit.limit:g} can never be passed: {name} is between 0 and 1."
-            yield Problem((*path, "limit"), f'{what} Give less than 1, or severity = "off".')
+def gate_levels_in_order(project: Project, _: pathlib.Path) -> Iterator[Problem]:
+    """What is reported is reported before it blocks."""
+    gate = project.gate
+    limits: list[tuple[KeyPath, Limit]] = [(("gate", n), limit) for n, limit in gate if isinstance(limit, Limit)]
+    for feature, own in gate.features.items():
+        limits += [(("gate", "features", feature, n), limit) for n, limit in own if isinstance(limit, Limit)]
+    for path, limit in limits:
+        if limit.warn is not None and limit.error is not None and limit.warn > limit.error:
+            what = f"warn = {limit.warn:g} is above error = {limit.error:g}: it blocks before it warns."
+            yield Problem(path, f"{what} Lower warn, or leave it out.")
 
 
-def gate_checks_exist(project: Project, _: pathlib.Path) -> Iterator[Problem]:
-    """Checks that a feature's limit or a waiver names."""
-    of_features = [name for name in LIMITS if name not in _WHOLE_SPAN]
-    for feature, checks in project.gate.features.items():
-        for name in checks:
-            if name not in of_features:
-                what = f"{name!r} is not a check of a feature.{near(name, of_features)}"
-                yield Problem(("gate", "features", feature, name), what, f"Allowed: {listed(of_features)}.")
+def waivers_reach_something(project: Project, _: pathlib.Path) -> Iterator[Problem]:
+    """A waiver names what a finding of its check is about, once."""
     for index, waiver in enumerate(project.gate.waivers):
-        if waiver.check not in WAIVABLE:
-            what = f"{waiver.check!r} is not a check of the gate.{near(waiver.check, WAIVABLE)}"
-            yield Problem(("gate", "waivers", index, "check"), what, f"Allowed: {listed(WAIVABLE)}.")
+        path = ("gate", "waivers", index, "feature")
+        if waiver.check == "volume" and waiver.feature != "*":
+            what = f"{waiver.feature!r} has no volume of its own: volume is about the whole span."
+            yield Problem(path, f"{what} Write feature = '*'.")
+        elif waiver.check == "label_drift" and waiver.feature != project.label.column:
+            what = f"{waiver.feature!r} is not the label, which label_drift is about."
+            yield Problem(path, f"{what} Write feature = {project.label.column!r}.")
+        elif waiver.check not in ("volume", "schema") and waiver.feature == "*":
+            yield Problem(path, f"'*' is the whole span, and {waiver.check} is about columns. Name one column.")
     names = [f"{waiver.check} on {waiver.feature}" for waiver in project.gate.waivers]
     yield from _twice(("gate", "waivers"), names)
 
 
 def gate_watches(project: Project, _: pathlib.Path) -> Iterator[Problem]:
     """`[data] time` is never compared, so a limit or waiver on it does nothing."""
-    named = [(("gate", "features", feature), feature) for feature in project.gate.features]
-    named += [(("gate", "waivers", i, "feature"), w.feature) for i, w in enumerate(project.gate.waivers)]  # type: ignore[misc]
-    for path, column in named:
+    for path, column in _gate_columns(project):
         if column == project.data.time:
             yield Problem(path, f"{column!r} is [data] time, which the gate does not compare. Leave it out.")
 
@@ -243,9 +244,13 @@ def named_columns(project: Project) -> Iterator[tuple[KeyPath, str]]:
     yield from _feature_columns(project)
     for number, item in enumerate(project.evaluation.slices):
         yield from ((("evaluation", "slices", number, "columns", i), column) for i, column in enumerate(item.columns))
+    yield from _gate_columns(project)
+
+
+def _gate_columns(project: Project) -> Iterator[tuple[KeyPath, str]]:
     yield from ((("gate", "features", feature), feature) for feature in project.gate.features)
     for index, waiver in enumerate(project.gate.waivers):
-        if waiver.check not in _WHOLE_SPAN:
+        if waiver.feature != "*":
             yield ("gate", "waivers", index, "feature"), waiver.feature
 
 
@@ -285,10 +290,11 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Rule], ...] = (
     (_needs("evaluation"), slices_differ),
     (_needs("data.key", "data.time", "label.column", "evaluation"), slices_have_examples),
     (_needs("evaluation"), thresholds_can_be_met),
+    (_needs("evaluation.thresholds"), something_is_held),
     (_needs("evaluation"), losses_mean_something),
     (_needs("model.epochs", "model.steps"), one_length_of_training),
     (_needs("window.spans", "window.min_spans"), window_can_fill),
-    (_needs("gate"), gate_limits_can_fire),
-    (_needs("gate"), gate_checks_exist),
+    (_needs("gate"), gate_levels_in_order),
+    (_needs("label.column", "gate"), waivers_reach_something),
     (_needs("data.time", "gate"), gate_watches),
 )

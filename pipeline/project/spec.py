@@ -195,8 +195,8 @@ class Threshold(Table):
     max: float | None = None
     """Greatest value that is accepted."""
     max_loss: Annotated[float, pydantic.Field(ge=0.0)] | None = None
-    """How much worse than the champion is still accepted (absolute difference, in the metric's worse direction). Not
-    for `calibration` and `example_count`, which have no worse direction."""
+    """How much worse than the champion is still accepted: absolute difference in the metric's worse direction (for
+    `calibration`, farther from 1). Not for `example_count`."""
 
 
 Metric = Literal["auc", "pr_auc", "log_loss", "calibration", "accuracy", "precision", "recall", "f1", "example_count"]
@@ -210,7 +210,8 @@ class Evaluation(Table):
     slices: tuple[Slice, ...] = ()
     """The metrics are reported, and held to the thresholds, on each slice as well."""
     thresholds: dict[Metric, Threshold] = pydantic.Field(default_factory=dict)
-    """Metric -> bounds. `calibration` is the mean prediction over the label's share, 1 at best."""
+    """Metric -> bounds, at least one of them with a `min` or `max`. `calibration` is the mean prediction over the
+    label's share, 1 at best."""
     slice_min_examples: Count = 100
     """Slices with fewer examples are reported, not held to thresholds."""
 
