@@ -93,15 +93,23 @@ def check_root(root: pathlib.Path) -> Check:
     return ok("root", f"{root}: writing, locks and sqlite work" + ("" if place == root else f" in {place}"))
 
 
-def check_bytecode() -> Check:
-    """Without compiled bytecode each start of TFX costs 16 s of CPU instead of 4.5."""
-    spec = importlib.util.find_spec("tfx")
-    source = pathlib.Path(spec.origin) if spec and spec.origin else None
+def check_bytecode(source: pathlib.Path | None = None) -> Check:
+    """Without compiled bytecode each start of TFX costs 16 s of CPU instead of 4.5.
+
+    Args:
+      source: A file of TFX's; None finds it.
+    """
+    source = source or _source_of("tfx")
     if source is None or pathlib.Path(importlib.util.cache_from_source(str(source))).exists():
         return ok("bytecode", "compiled" if source else "no TFX to look at")
-    off = " and PYTHONDONTWRITEBYTECODE is set" if os.environ.get("PYTHONDONTWRITEBYTECODE") else ""
+    off = ", and PYTHONDONTWRITEBYTECODE is set" if os.environ.get("PYTHONDONTWRITEBYTECODE") else ""
     advice = f"Each start costs 10 s more: `python -m compileall -q {source.parents[1]}`, once."
     return warn("bytecode", f"not compiled{off}", advice)
+
+
+def _source_of(package: str) -> pathlib.Path | None:
+    spec = importlib.util.find_spec(package)
+    return pathlib.Path(spec.origin) if spec and spec.origin else None
 
 
 def existing(path: pathlib.Path) -> pathlib.Path:

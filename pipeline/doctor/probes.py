@@ -102,8 +102,11 @@ def _try(code: str) -> dict[str, Any] | str:
     lines = [line for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
     if done.returncode:
         return lines[-1].strip()[:300] if lines else f"exit code {done.returncode} without a word"
-    answer: dict[str, Any] = json.loads(lines[-1])
-    return answer
+    try:
+        answer = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        return f"an answer that is none: {lines[-1][:300] if lines else 'nothing'}"
+    return dict(answer)
 
 
 def _advice(problem: str) -> str:
