@@ -1,14 +1,18 @@
-"""The project file against the data: every column it names is there, and of a type its part can take."""
+"""The project file against the data: every column it names is there, and of a type its part can take.
+
+What no file has, or has with a type that can't be, is a mistake in the project file. A column that only some files
+lack, or have with another type, is a change of the data, for the gate to judge; but time and label must be in each.
+"""
 
 from __future__ import annotations
 
+import pathlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from components.errors import UsageError
-from pipeline.project.loading import LoadedProject
+from pipeline.project.loading import LoadedProject, shown_path
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem, listed, near, report
 from pipeline.project.rules import named_columns
@@ -38,40 +42,38 @@ def check_columns(loaded: LoadedProject, columns: Mapping[str, Columns]) -> None
         held to the features only: serving knows neither label nor weight.
 
     Raises:
-      UsageError: A column that the project names is not in a file, is there twice, or has a type that its part can't
-        take. The message names every such column with its key, the files, and near misses.
+      UsageError: A column that the project names is in no file, has a type that its part can't take in all files that
+        have it, or (time and label) is amiss in one; or a file has two columns of one name. The message names every
+        such column with its key, the files, and near misses.
     """
-    found: dict[_Finding, list[str]] = {}
-    for file, held in columns.items():
-        for finding in _findings(loaded.project, file, held):
-            found.setdefault(finding, []).append(file)
-    if found:
-        problems = [Problem(f.path, f"{f.before} {_files(names)}{f.after}", f.hint) for f, names in found.items()]
+    served = {file: held for file, held in columns.items() if file == loaded.project.data.serving}
+    spans = {file: held for file, held in columns.items() if file not in served}
+    problems = [*_problems(loaded.project, spans, serving=False), *_problems(loaded.project, served, serving=True)]
+    if problems:
         raise UsageError(report(problems, loaded.shown_path, loaded.text))
 
 
-class _Finding(NamedTuple):
-    """A problem of one file, without the file's name, so that the same in twelve files is told once."""
-
-    path: KeyPath
-    before: str
-    after: str
-    hint: str = ""
-
-
-def _findings(project: Project, file: str, columns: Columns) -> Iterator[_Finding]:
-    names = list(columns)
-    types = columns if isinstance(columns, Mapping) else {}
-    for name, count in Counter(names).items():
-        if count > 1:
-            yield _Finding(("data", "spans"), f"{name!r} is the name of {count} columns of", ". Rename one of them.")
-    for path, column in _needed(project, serving=file == project.data.serving):
-        if column not in names:
+def _problems(project: Project, columns: Mapping[str, Columns], serving: bool) -> Iterator[Problem]:
+    for file, held in columns.items():
+        for name, count in Counter(list(held)).items():
+            if count > 1:
+                what = f"{name!r} is the name of {count} columns of {_files([file])}. Rename one of them."
+                yield Problem(("data", "serving" if serving else "spans"), what)
+    for path, column in _needed(project, serving) if columns else ():
+        everywhere = path in (("data", "time"), ("label", "column"))
+        lacking = [file for file, held in columns.items() if column not in held]
+        if lacking and (everywhere or len(lacking) == len(columns)):
+            names = sorted(set(columns[lacking[0]]))
             hint = near(column, [name for name in names if name not in _unfit(project, path)])
-            there = f"Columns there: {listed(sorted(names))}.{hint}"
-            yield _Finding(path, f"{column!r} is not a column of", ".", there)
-        elif column in types and (complaint := _type_complaint(path, str(types[column]))):
-            yield _Finding(path, f"{column!r} is {_in_words(str(types[column]))} in", f"; {complaint}")
+            what = f"{column!r} is not a column of {_files(lacking)}."
+            yield Problem(path, what, f"Columns there: {listed(names)}.{hint}")
+            continue
+        types = {f: str(held[column]) for f, held in columns.items() if isinstance(held, Mapping) and column in held}
+        wrong = [file for file, arrow in types.items() if _type_complaint(path, arrow)]
+        if wrong and (everywhere or len(wrong) == len(types)):
+            arrow = types[wrong[0]]
+            what = f"{column!r} is {_in_words(arrow)} in {_files(wrong)}; {_type_complaint(path, arrow)}"
+            yield Problem(path, what)
 
 
 def _needed(project: Project, serving: bool) -> Iterator[tuple[KeyPath, str]]:
@@ -124,7 +126,8 @@ def _in_words(arrow: str) -> str:
     return arrow if kind == arrow else f"{words.get(kind, kind)} ({arrow})"
 
 
-def _files(names: list[str]) -> str:
+def _files(files: list[str]) -> str:
+    names = [shown_path(pathlib.Path(file)) for file in files]
     if len(names) <= 2:
         return " and ".join(names)
     return f"{names[0]} and {len(names) - 1} more files"
