@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -50,7 +51,7 @@ CAUSES: tuple[tuple[str, type[SetupError], str], ...] = (
     (
         r"Read-only file system|os error 30|Permission denied|os error 13",
         SetupError,
-        "no permission to write, see {log}",
+        "writing is not allowed, see {log}",
     ),
     (
         r"[Hh]ash mismatch|DO NOT MATCH THE HASHES",
@@ -155,10 +156,11 @@ def find_python_310(uv: Path) -> str | None:
 
 def candidates(version: str) -> list[str]:
     """Paths of Pythons on PATH, and of pyenv's, by the start of their version. They exist; they may not run."""
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    folders = [Path(folder) for folder in os.get_exec_path()] + sorted(pyenv.glob(f"versions/{version}.*/bin"))[::-1]
-    paths = [path for folder in folders for path in sorted(folder.glob(f"python{version}*"))]
-    return [str(path) for path in paths if re.fullmatch(r"python3(\.\d+)?", path.name) and os.access(path, os.X_OK)]
+    pyenv = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
+    # glob.glob passes over folders that may not be read.
+    folders = [*os.get_exec_path(), *sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin"), reverse=True)]
+    paths = [path for folder in folders for path in sorted(glob.glob(f"{glob.escape(folder)}/python{version}*"))]
+    return [path for path in paths if re.search(r"/python3(\.\d+)?$", path) and os.access(path, os.X_OK)]
 
 
 def python_facts(python: str | Path) -> dict[str, Any]:

@@ -168,6 +168,31 @@ def test_uv_is_fetched_by_pip_where_there_is_none_and_only_once(bare: Clone) -> 
     assert bare.set_up("--uv") == program + "\n"
 
 
+def test_a_python_without_pip_fetches_uv_by_a_bare_environment(bare: Clone, tmp_path: pathlib.Path) -> None:
+    subprocess.run([BIN / "uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "no-pip"], check=True)
+    bare.has("python3", tmp_path / "no-pip" / "bin" / "python")
+    assert bare.set_up("--uv").splitlines()[-1].startswith(str(bare.folder / ".bootstrap"))
+    assert (bare.folder / ".bootstrap" / "pip" / "bin" / "python").exists()
+
+
+def test_a_python_with_neither_pip_nor_venv_is_one_sentence(bare: Clone, tmp_path: pathlib.Path) -> None:
+    subprocess.run([BIN / "uv", "venv", "--quiet", "--python", sys.executable, tmp_path / "no-pip"], check=True)
+    # As Debian's python3 without python3-venv: the module is there and ends with an error.
+    (tmp_path / "no-pip" / "lib" / "python3.10" / "site-packages" / "no_venv.pth").write_text(
+        "import sys; sys.modules['ensurepip'] = None; sys.modules['venv'] = None\n"
+    )
+    bare.has("python3", tmp_path / "no-pip" / "bin" / "python")
+    assert bare.set_up(code=1).splitlines()[-1] == (
+        "set-up: no Python here has pip or venv to fetch uv with: install python3-venv (Debian's name for it) or uv "
+        "itself, then run it again."
+    )
+
+
+def test_folders_on_the_path_that_may_not_be_read_are_passed_over(clone: Clone) -> None:
+    clone.set_up(PATH=f"/proc/1/fd:/nonexistent:{clone.bin}", PYENV_ROOT="/proc/1/task/1/fd")
+    assert clone.starts()
+
+
 def test_no_network_is_one_sentence_and_nothing_passes_for_done(clone: Clone, tmp_path: pathlib.Path) -> None:
     away = {**NO_NETWORK, "UV_CACHE_DIR": str(tmp_path / "empty"), "UV_HTTP_TIMEOUT": "5", "UV_HTTP_RETRIES": "0"}
     last = clone.set_up(code=1, **away).splitlines()[-1]
