@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
 import pydantic
 
+Level = Literal["error", "warn"]
 Severity = Literal["error", "warn", "off"]
-Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
-Positive = Annotated[float, pydantic.Field(gt=0.0)]
+Share = Annotated[float, pydantic.Field(gt=0.0, lt=1.0)]
+Check = Literal[
+    "schema",
+    "numeric_drift",
+    "categorical_drift",
+    "unseen_values",
+    "label_drift",
+    "missing",
+    "volume",
+    "numeric_skew",
+    "categorical_skew",
+    "missing_skew",
+]
+"""Names of the checks, as findings and waivers carry them."""
 
 
 class _Frozen(pydantic.BaseModel):
@@ -17,36 +31,121 @@ class _Frozen(pydantic.BaseModel):
 
 
 class Limit(_Frozen):
-    """One comparison's limit and what passing it means."""
+    """Two levels on one measured value: above `warn` it is reported, above `error` it blocks.
 
-    limit: Positive
-    severity: Severity = "error"
+    A level that is left out is never reached; with neither, the check is off.
+    """
+
+    warn: Share | None = None
+    """Above it: reported."""
+    error: Share | None = None
+    """Above it: the span is blocked."""
+
+    def level(self, value: float) -> tuple[Level, float] | None:
+        """The gravest level that `value` is above, with its limit; None within all."""
+        if self.error is not None and value > self.error:
+            return "error", self.error
+        if self.warn is not None and value > self.warn:
+            return "warn", self.warn
+        return None
+
+    @property
+    def lowest(self) -> float | None:
+        """The limit that is reached first; None if the check is off."""
+        return self.warn if self.warn is not None else self.error
+
+
+class AnomalySeverities(_Frozen):
+    """`[gate.anomalies]`: what a departure from the committed schema means, by kind."""
+
+    missing_column: Severity = "error"
+    """A column that the schema requires is not there, or has no value at all."""
+    presence: Severity = "error"
+    """Missing in more examples than the schema allows."""
+    type: Severity = "error"
+    """Another type than the schema's."""
+    domain: Severity = "error"
+    """Values outside the schema's list of values (beyond what min_domain_mass tolerates)."""
+    range: Severity = "error"
+    """Numbers outside the schema's range, or not finite."""
+    shape: Severity = "error"
+    """Several values, or none, where the schema wants one."""
+    new_column: Severity = "warn"
+    """A column that the schema does not know."""
+    other: Severity = "warn"
+    """Anything else that TFDV reports."""
+
+
+class FeatureLimits(_Frozen):
+    """`[gate.features.NAME]`: where one feature needs other limits; what is left out stays as it is."""
+
+    anomalies: Severity | None = None
+    """Severity of any departure of this feature from the schema."""
+    numeric_drift: Limit | None = None
+    categorical_drift: Limit | None = None
+    unseen_values: Limit | None = None
+    missing: Limit | None = None
+    numeric_skew: Limit | None = None
+    categorical_skew: Limit | None = None
+    missing_skew: Limit | None = None
 
 
 class Waiver(_Frozen):
-    """A named, dated, expiring exception: `check` on `feature` does not block before `until`."""
+    """A named, dated, expiring exception: `check` on `feature` does not block up to and including `until`."""
 
-    feature: str
-    check: str
+    feature: Annotated[str, pydantic.Field(min_length=1)]
+    """A column, or `*` for findings about the whole span."""
+    check: Check
+    """What is not to block."""
     until: datetime.date
+    """The last day on which it holds."""
     why: Annotated[str, pydantic.Field(min_length=1)]
+    """The reason, for whoever reads the verdict."""
 
 
 class GateConfig(_Frozen):
-    """The `[gate]` table of the project file. Every limit has a default a team can start with."""
+    """The `[gate]` table of the project file. Every limit has a default a team can start with (docs/guard.md)."""
 
-    numeric_drift: Limit = Limit(limit=0.1)
-    """Jensen-Shannon divergence in bits (0..1) on quantile bins, this span against the baseline span."""
-    categorical_drift: Limit = Limit(limit=0.1)
-    """L-infinity distance (0..1) between shares of values."""
-    numeric_skew: Limit = Limit(limit=0.1)
-    categorical_skew: Limit = Limit(limit=0.1)
-    missing: Limit = Limit(limit=0.05)
-    """Change of the share of examples without the feature (0..1, points)."""
-    volume: Limit = Limit(limit=0.5)
-    """Relative change of the number of examples."""
-    schema_severity: Severity = "error"
-    """Severity of TFDV's schema anomalies that have no entry of their own."""
-    features: dict[str, dict[str, Limit]] = pydantic.Field(default_factory=dict)
-    """feature -> check -> limit, where one feature needs another limit or severity."""
+    anomalies: AnomalySeverities = AnomalySeverities()
+    """What departures from the committed schema mean."""
+    numeric_drift: Limit = Limit(warn=0.1, error=0.4)
+    """Jensen-Shannon divergence in bits (0..1) of quantile histograms, this span against the baseline span."""
+    categorical_drift: Limit = Limit(warn=0.1, error=0.3)
+    """Largest change of a value's share (L-infinity, 0..1), this span against the baseline span."""
+    unseen_values: Limit = Limit(warn=0.02, error=0.2)
+    """Share of values (0..1) that the baseline span does not have, beyond what its rare values let expect."""
+    label_drift: Limit = Limit(warn=0.05)
+    """Change of the label's share (0..1)."""
+    missing: Limit = Limit(warn=0.02, error=0.1)
+    """Change of the share of examples without the feature (0..1). Fewer missing than before never blocks."""
+    volume: Limit = Limit(warn=0.3, error=0.5)
+    """Change of the number of examples as a share of the larger number (0..1): half as many, or twice, is 0.5."""
+    numeric_skew: Limit = Limit(warn=0.1, error=0.4)
+    """As numeric_drift, training against serving."""
+    categorical_skew: Limit = Limit(warn=0.1, error=0.3)
+    """As categorical_drift, training against serving."""
+    missing_skew: Limit = Limit(warn=0.02, error=0.1)
+    """As missing, serving against training."""
+    features: dict[str, FeatureLimits] = pydantic.Field(default_factory=dict)
+    """feature -> other limits for it."""
     waivers: tuple[Waiver, ...] = ()
+    """Exceptions, each with its last day."""
+
+    def limit(self, check: str, feature: str | None = None) -> Limit:
+        """The limit of one check for one feature."""
+        own: Limit | None = getattr(self.features.get(feature), check, None) if feature is not None else None
+        limit: Limit = own if own is not None else getattr(self, check)
+        return limit
+
+    def anomaly_severity(self, kind: str, feature: str | None = None) -> Severity:
+        """Severity of one kind of departure from the schema for one feature."""
+        entry = self.features.get(feature) if feature is not None else None
+        if entry is not None and entry.anomalies is not None:
+            return entry.anomalies
+        severity: Severity = getattr(self.anomalies, kind)
+        return severity
+
+    @classmethod
+    def parsed(cls, value: dict[str, Any]) -> GateConfig:
+        """From the JSON object that a component is given."""
+        return cls.model_validate_json(json.dumps(value))

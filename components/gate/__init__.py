@@ -1,0 +1,1 @@
+"""The data gate: judges a span's statistics (DataGate), and admits the span or stops the run (Admit)."""

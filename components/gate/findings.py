@@ -1,0 +1,61 @@
+"""What a rule has to say."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+Severity = Literal["error", "warn", "waived"]
+_ORDER = {"error": 0, "warn": 1, "waived": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Against:
+    """The two sides of a comparison, in words and by name."""
+
+    split: str
+    """The split judged."""
+    other: str = ""
+    """What it is held against, for a sentence: `the baseline span 2013-02`, `serving`."""
+    baseline: str | None = None
+    """Name of the baseline."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One departure from what is allowed."""
+
+    check: str
+    feature: str | None
+    """None: about the whole span."""
+    split: str
+    severity: Severity
+    message: str
+    """A sentence a person can act on; begins with the feature."""
+    measured: float | None = None
+    limit: float | None = None
+    noise: float | None = None
+    """How much of `measured` samples of these sizes show by chance; it is taken off before the limit is applied."""
+    baseline: str | None = None
+    examples: int | None = None
+    """Values or examples on the side that is judged."""
+    baseline_examples: int | None = None
+    kind: str | None = None
+    """Of schema findings: the key of [gate.anomalies] that holds their severity."""
+    waiver: dict[str, str] | None = None
+    """The waiver that covers it, or covered it until it expired."""
+
+    def as_json(self) -> dict[str, Any]:
+        """As the verdict carries it; numbers to six digits, so that the same data gives the same text."""
+        value = dataclasses.asdict(self)
+        return {key: float(f"{item:.6g}") if isinstance(item, float) else item for key, item in value.items()}
+
+
+def most_severe_first(findings: list[Finding]) -> list[Finding]:
+    """Errors, warnings, waived; within each, what is furthest beyond its limit first."""
+
+    def rank(finding: Finding) -> tuple[Any, ...]:
+        beyond = finding.measured / finding.limit if finding.measured is not None and finding.limit else float("inf")
+        return _ORDER[finding.severity], -beyond, finding.check, finding.feature or "", finding.split
+
+    return sorted(findings, key=rank)

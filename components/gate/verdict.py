@@ -1,0 +1,96 @@
+"""The verdict: one JSON object for machines, some lines for people. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.gate.findings import Finding, most_severe_first
+
+FORMAT = 1
+FILE_NAME = "verdict.json"
+_IDENTITY = ("project", "span", "span_version", "digest", "baseline_span", "as_of")
+_WORDS = {"pass": "PASS", "warn": "WARN", "blocked": "BLOCKED"}
+_WIDTH = 118
+
+
+def assemble(
+    findings: Sequence[Finding], notes: Sequence[str], identity: Mapping[str, Any], examples: int
+) -> dict[str, Any]:
+    """The verdict on a span from all findings; an error blocks, anything else found is a warning.
+
+    The same arguments give the same object. `verdict.schema.json` beside this file describes it.
+    """
+    ordered = most_severe_first(list(findings))
+    blocked = any(finding.severity == "error" for finding in ordered)
+    return {
+        "format": FORMAT,
+        "verdict": "blocked" if blocked else "warn" if ordered else "pass",
+        **{key: identity.get(key) for key in _IDENTITY},
+        "examples": examples,
+        "findings": [finding.as_json() for finding in ordered],
+        "notes": list(notes),
+    }
+
+
+def json_schema() -> dict[str, Any]:
+    """The published JSON Schema of verdicts."""
+    value: dict[str, Any] = json.loads(pathlib.Path(__file__).with_name("verdict.schema.json").read_text())
+    return value
+
+
+def render(verdict: Mapping[str, Any], project_file: str = "the project file") -> str:
+    """Some lines for a person: each finding with what to do about it, then notes.
+
+    Args:
+      verdict: as `assemble` makes it.
+      project_file: where waivers are written, as the person knows it.
+    """
+    findings = verdict["findings"]
+    name = f"span {verdict['span']}" if verdict.get("span") else "data"
+    state = verdict["verdict"]
+    lines = []
+    for finding in findings:
+        word = {"error": "BLOCKED", "warn": "WARN", "waived": "WAIVED"}[finding["severity"]]
+        split = "" if finding["split"] in ("eval", "serving") else f" ({finding['split']})"
+        lines += _wrapped(f"{word:<8} {name}{split}  {finding['message']}")
+        if finding["severity"] == "error":
+            lines += [f"         {line}" for line in _ways_out(finding, verdict, project_file)]
+    if state == "pass":
+        lines.append(f"PASS     {name}  {verdict['examples']:,} examples, nothing to report.")
+    lines += [line for note in verdict["notes"] for line in _wrapped(f"NOTE     {note}")]
+    counts = [sum(f["severity"] == s for f in findings) for s in ("error", "warn", "waived")]
+    if findings:
+        words = zip(counts, ("blocking", "to look at", "waived"), strict=True)
+        told = ", ".join(f"{count} {word}" for count, word in words if count)
+        lines.append(f"{_WORDS[state]:<8} {name}  {verdict['examples']:,} examples: {told}.")
+    return "\n".join(lines)
+
+
+def _ways_out(finding: Mapping[str, Any], verdict: Mapping[str, Any], project_file: str) -> list[str]:
+    """Commands and edits that exist, for a finding that blocks."""
+    span, project = verdict.get("span"), verdict.get("project")
+    if not project:
+        return []
+    if finding["kind"] == "no_schema":
+        return [f"Look:   spanwise schema diff --span {span}", f"Accept: spanwise schema accept --span {span}"]
+    lines = [f"Look:   spanwise schema diff --span {span}"] if finding["check"] == "schema" else []
+    if finding["check"] == "schema":
+        lines.append(f"Accept: spanwise schema accept --span {span}   (if the schema is to change)")
+    day = verdict.get("as_of")
+    until = (datetime.date.fromisoformat(day) + datetime.timedelta(days=14)).isoformat() if day else "YYYY-MM-DD"
+    feature = finding["feature"] or "*"
+    lines += [
+        f"{'Or:    ' if lines else 'Accept:'} for a time, in {project_file}:",
+        f'        [[gate.waivers]]  feature = "{feature}"  check = "{finding["check"]}"  until = {until}  why = "..."',
+    ]
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    # Long lists of values are folded; a terminal that is narrower folds them itself.
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=" " * 9, break_long_words=False, break_on_hyphens=False)

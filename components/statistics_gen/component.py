@@ -1,0 +1,41 @@
+"""TFX StatisticsGen, with an executor that does small splits in this process."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.statistics_gen.executor import Executor
+
+
+class StatisticsGenSpec(ComponentSpec):
+    """Channels as stock's; the parameters are ours."""
+
+    PARAMETERS: ClassVar = {"config": ExecutionParameter(type=str)}
+    INPUTS: ClassVar = {"examples": ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS: ClassVar = {"statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics)}
+
+
+class StatisticsGen(base_beam_component.BaseBeamComponent):
+    """Stock id, input and output: `statistics`, one FeatureStats.pb a split, for SchemaGen, ExampleValidator, DataGate.
+
+    Args:
+      examples: Examples of any splits.
+      config: JSON-able. "in_process_rows": splits up to so many rows are worked on in this process, larger ones by
+        Beam.
+    """
+
+    SPEC_CLASS = StatisticsGenSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(self, examples: types.BaseChannel, config: dict[str, Any] | None = None) -> None:
+        statistics = types.Channel(type=standard_artifacts.ExampleStatistics)
+        spec = StatisticsGenSpec(
+            examples=examples, statistics=statistics, config=json.dumps(config or {}, sort_keys=True)
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,107 @@
+"""Executor of StatisticsGen: split after split, in this process below a size, with Beam above it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from absl import logging
+from tfx import types
+from tfx.components.util import examples_utils, tfxio_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components import files
+from components.statistics_gen import accumulators, in_process
+
+_BATCH_ROWS = 65_536
+_DEFAULT_IN_PROCESS_ROWS = 1_000_000
+_TFRECORDS = ("tfrecords_gzip", "FORMAT_TFRECORDS_GZIP", "FILE_FORMAT_TFRECORDS_GZIP")
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Writes FeatureStats.pb for each split of the examples; the log says which way each split went."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Compute and write; see `StatisticsGen` for the parameters."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        config = json.loads(exec_properties.get("config") or "{}")
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        statistics = artifact_utils.get_single_instance(output_dict["statistics"])
+        splits = artifact_utils.decode_split_names(examples.split_names)
+        statistics.split_names = artifact_utils.encode_split_names(splits)
+        statistics.span = examples.span
+        for split in splits:
+            folder = artifact_utils.get_split_uri([statistics], split)
+            self._split(examples, split, os.path.join(folder, in_process.FILE_NAME), config)
+
+    def _split(self, examples: types.Artifact, split: str, target: str, config: dict[str, Any]) -> None:
+        reason = _needs_beam(examples)
+        if not reason:
+            records = _records(_files(examples, split), config.get("in_process_rows", _DEFAULT_IN_PROCESS_ROWS))
+            try:
+                found = in_process.statistics(in_process.decoded(records))
+            except _TooManyRowsError as error:
+                reason = str(error)
+            else:
+                files.write_bytes(target, in_process.serialized(found))
+                return
+        logging.info("Statistics of split %s by Beam: %s.", split, reason)
+        self._by_beam(examples, split, target)
+
+    def _by_beam(self, examples: types.Artifact, split: str, target: str) -> None:
+        source = tfxio_utils.get_split_tfxio([examples], split, telemetry_descriptors=["StatisticsGen"])
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | f"Read[{split}]" >> source.BeamSource()
+                | f"GenerateStatistics[{split}]" >> tfdv.GenerateStatistics(accumulators.options())
+                | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(target)
+            )
+
+
+class _TooManyRowsError(Exception):
+    """The split is larger than what this process takes on."""
+
+
+def _needs_beam(examples: types.Artifact) -> str:
+    """Why these examples are not for this process; empty if they are."""
+    if not accumulators.available:
+        return f"TFDV {tfdv.__version__} is not one whose accumulators are known here"
+    if "://" in examples.uri:
+        return "the examples are not on a local disk"
+    if examples_utils.get_payload_format_string(examples) != "FORMAT_TF_EXAMPLE":
+        return "the payload is not tf.Example"
+    if examples_utils.get_file_format(examples) not in _TFRECORDS:
+        return "the files are not TFRecords"
+    return ""
+
+
+def _files(examples: types.Artifact, split: str) -> list[str]:
+    folder = artifact_utils.get_split_uri([examples], split)
+    return sorted(path for path in fileio.glob(f"{folder}/*") if not os.path.basename(path).startswith("."))
+
+
+def _records(paths: list[str], limit: int) -> Iterator[list[bytes]]:
+    """Serialized examples, a batch at a time; gzip by the ending, as Beam does."""
+    rows = 0
+    for zipped in (True, False):
+        chosen = [path for path in paths if path.endswith(".gz") == zipped]
+        if not chosen:
+            continue
+        records = tf.data.TFRecordDataset(chosen, compression_type="GZIP" if zipped else "")
+        for batch in records.batch(_BATCH_ROWS).as_numpy_iterator():
+            rows += len(batch)
+            if rows > limit:
+                raise _TooManyRowsError(f"more than {limit} rows")
+            yield batch.tolist()
