@@ -68,7 +68,8 @@ def to_seconds(values: pa.Array) -> pa.Array:
     """A temporal array as int64 seconds, rounded down."""
     if pa.types.is_date32(values.type):
         return pc.multiply(values.cast(pa.int32()).cast(pa.int64()), 86_400)
-    unit = "ms" if pa.types.is_date64(values.type) else values.type.unit
+    # Arrow's time types do not tell their unit but in their name: time64[us], timestamp[ms, tz=UTC], date64[ms].
+    unit = str(values.type).partition("[")[2].partition("]")[0].partition(",")[0]
     storage = pa.int32() if values.type.bit_width == 32 else pa.int64()
     numbers = values.cast(storage).cast(pa.int64())
     whole = pc.divide(numbers, _SECONDS[unit])  # towards zero

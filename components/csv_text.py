@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import csv
 import pathlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import pyarrow as pa
@@ -39,12 +40,15 @@ def header(file: pathlib.Path) -> list[str]:
         if stream.read(2) in (b"\xff\xfe", b"\xfe\xff"):
             raise UsageError(f"{file}: is UTF-16. Spanwise reads UTF-8: save it as such.")
     try:
-        with open(file, encoding="utf-8-sig", newline="") as text:
-            return next((row for row in csv.reader(text) if row), [])
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: the header is not UTF-8 ({error.reason} at byte {error.start}).") from error
+        # What is not UTF-8 further down is told with its column, when it is read.
+        with open(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            names = next((row for row in csv.reader(text) if row), [])
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{file}: the header is not UTF-8. Save the file as UTF-8.") from error
     except csv.Error as error:
         raise UsageError(f"{file}: the header cannot be read as CSV: {error}.") from error
+    return names
 
 
 def line_count(file: pathlib.Path) -> int:
@@ -58,19 +62,29 @@ def line_count(file: pathlib.Path) -> int:
 
 
 def batches(file: pathlib.Path, names: list[str]) -> Iterator[pa.RecordBatch]:
-    """The columns `names` as text, empty values null, some megabytes at a time."""
-    reader = pacsv.open_csv(
-        file,
-        pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
-        pacsv.ParseOptions(newlines_in_values=True),
-        pacsv.ConvertOptions(
-            include_columns=names,
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
+    """The columns `names` as text, empty values null, some megabytes at a time.
+
+    Raises:
+      UsageError: a value is not UTF-8.
+      pyarrow.ArrowInvalid: the rows are not of one length.
+    """
+    options = pacsv.ConvertOptions(
+        include_columns=names,
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
     )
-    yield from reader
+    reading = pacsv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+    try:
+        yield from pacsv.open_csv(file, reading, pacsv.ParseOptions(newlines_in_values=True), options)
+    except pa.ArrowInvalid as error:
+        found = re.match(r"In CSV column #(\d+):(?: Row #(\d+):)? .*UTF8", str(error))
+        if not found:
+            raise
+        row = f" (line {found[2]})" if found[2] else ""
+        raise UsageError(
+            f"{file}: column '{header(file)[int(found[1])]}' holds text that is not UTF-8{row}. Save the file as UTF-8."
+        ) from error
 
 
 def infer(file: pathlib.Path, names: list[str], types: Mapping[str, str]) -> dict[str, str]:

@@ -266,6 +266,8 @@ def _check_names(file: pathlib.Path, names: list[str]) -> None:
             f"{file}: column {names.index('') + 1} of {len(names)} has no name "
             "(an index written by pandas? Write it with index=False)."
         )
+    if any("\0" in name for name in names):
+        raise UsageError(f"{file}: a column's name has a NUL character in it.")
     if len(names) == 1 and (marks := [mark for mark in ";\t|" if mark in names[0]]):
         raise UsageError(
             f"{file}: one column named {names[0]!r}. Is it separated by {marks[0]!r}? Spanwise reads commas."
