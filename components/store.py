@@ -141,7 +141,7 @@ class Store:
         return self._move("champion", lambda _: {"champion": dataclasses.asdict(champion)}, expect)
 
     def _move(self, pointer: str, change: _Change, expect: int | None) -> int:
-        with self._pointer_lock():
+        with self._pointer_lock(), self._told(f"{pointer}.json"):
             current = self._read(f"{pointer}.json")
             generation = int(current.pop("generation", 0))
             if expect is not None and generation != expect:
