@@ -141,5 +141,7 @@ def _bless(
         artifact = artifact_utils.get_single_instance(input_dict[key])
         blessing.set_string_custom_property(name, artifact.uri)
         blessing.set_int_custom_property(f"{name}_id", artifact.id)
+    metrics = {"challenger": summary["challenger"]["overall"], "champion": (summary["champion"] or {}).get("overall")}
+    blessing.set_string_custom_property("metrics", json.dumps(metrics, sort_keys=True))
     failed = [check["message"] for check in summary["thresholds"] if not check["ok"]]
     blessing.set_string_custom_property("blessing_message", " ".join(failed or summary["notes"]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.evaluator import scoring
 from components.evaluator.tally import METRICS, Tally, interval
@@ -32,9 +33,7 @@ class Measured:
         return {name: bounds for name, bounds in found.items() if bounds}
 
 
-def tally(
-    files: Iterable[str], columns: scoring.Columns, schema: Any, models: Mapping[str, scoring.Scorer]
-) -> Tallies:
+def tally(files: Iterable[str], columns: scoring.Columns, schema: Any, models: Mapping[str, scoring.Scorer]) -> Tallies:
     """Read, score and tally files of tf.Examples in this process."""
     rows = scoring.read(files, columns, schema, models)
     return {
@@ -94,7 +93,7 @@ class _TallyFile(beam.DoFn):
         self._scorers = {name: scoring.Scorer(directory) for name, directory in self._models.items()}
 
     def process(self, file: str) -> Iterable[Tallies]:
-        schema = scoring.schema_pb2.Schema.FromString(self._schema)
+        schema = schema_pb2.Schema.FromString(self._schema)
         yield tally([file], self._columns, schema, self._scorers)
 
 

@@ -97,8 +97,7 @@ class Tally:
         """Values of `METRICS`, `example_count`, `mean_label` and `mean_prediction`; NaN where undefined."""
         sums = self.days.sums.sum(axis=0)
         offsets = _threshold_offsets()[self.cells.keys & ((1 << _BUCKET_BITS) - 1)]
-        by_class = [np.bincount(offsets, weights=self.cells.sums[:, i], minlength=BUCKETS - 1) for i in (0, 1)]
-        auc, pr_auc = areas(by_class[0], by_class[1])
+        auc, pr_auc = areas(*(_count(offsets, self.cells.sums[:, i], BUCKETS - 1) for i in (0, 1)))
         return {
             "example_count": float(sums[_EXAMPLES]),
             "mean_label": float(_ratio(sums[_LABEL], sums[_WEIGHT])),
@@ -140,7 +139,7 @@ class Tally:
         shape = (len(self.days.keys), int(groups.max()) + 1)
         flat = day * shape[1] + groups[bucket]
         size = shape[0] * shape[1]
-        positive, negative = (np.bincount(flat, weights=self.cells.sums[:, i], minlength=size) for i in (0, 1))
+        positive, negative = (_count(flat, self.cells.sums[:, i], size) for i in (0, 1))
         return positive.reshape(shape), negative.reshape(shape)
 
 
@@ -151,7 +150,8 @@ def areas(positive: Floats, negative: Floats) -> tuple[Any, Any]:
     TFMA's AUC and AUCPrecisionRecall do. NaN where a class (for precision-recall: the positive one) is absent.
 
     Args:
-      positive, negative: [..., buckets] weight of either class.
+      positive: [..., buckets] weight of label 1.
+      negative: [..., buckets] weight of label 0.
     """
     tp = np.concatenate([np.cumsum(positive[..., ::-1], axis=-1)[..., ::-1], np.zeros((*positive.shape[:-1], 1))], -1)
     fp = np.concatenate([np.cumsum(negative[..., ::-1], axis=-1)[..., ::-1], np.zeros((*negative.shape[:-1], 1))], -1)
@@ -186,6 +186,10 @@ def _from_sums(sums: Floats) -> dict[str, Any]:
         "recall": _ratio(tp, tp + fn),
         "f1": _ratio(2.0 * tp, 2.0 * tp + fp + fn),
     }
+
+
+def _count(codes: Integers, weights: Floats, size: int) -> Floats:
+    return np.bincount(codes, weights=weights, minlength=size).astype(np.float64)
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:

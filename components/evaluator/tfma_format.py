@@ -42,6 +42,8 @@ def eval_config(
     """The configuration with which TFMA itself computes the same figures.
 
     Args:
+      label: label column.
+      weight: column of example weights, if there is one.
       slices: columns of each slicing; the whole comes with it.
       thresholds: model (`challenger`, `champion`) -> its decision threshold.
     """
@@ -76,6 +78,11 @@ def write(
     """Write eval_config.json, metrics and validations below `directory`.
 
     Args:
+      directory: the evaluation artifact's.
+      config: see `eval_config`.
+      figures: slice -> model -> figures.
+      checks: thresholds held.
+      blessed: whether all of them hold.
       locations: `data` and each model -> where it was read from, for display.
     """
     run = config_pb2.EvalRun(

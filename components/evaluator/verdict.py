@@ -87,7 +87,9 @@ def _check(
         message = f"{metric} is undefined {_where(name)} (one class only, or nothing called positive)"
         if key:
             return None, f"{message}: not held to its limit."
-        return Check(metric, name, kind, None, against, bound, False, f"{message}: its limit {bound:g} can't hold."), None
+        return Check(
+            metric, name, kind, None, against, bound, False, f"{message}: its limit {bound:g} can't hold."
+        ), None
     if kind == "max_loss" and (other is None or champion is None):
         return None, f"{metric} of the champion is undefined {_where(name)}: no comparison."
     excess = _excess(metric, kind, bound, value, other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -15,13 +15,17 @@ from components.infra_check.executor import Executor
 class InfraCheckSpec(component_spec.ComponentSpec):
     """Model and its blessing in, InfraBlessing out."""
 
-    PARAMETERS = {name: component_spec.ExecutionParameter(type=str) for name in ("config", "identity", "root")}
-    INPUTS = {
+    PARAMETERS: ClassVar[dict[str, Any]] = {
+        name: component_spec.ExecutionParameter(type=str) for name in ("config", "identity", "root")
+    }
+    INPUTS: ClassVar[dict[str, Any]] = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         # A spec's names are unique: the output keeps the stock one.
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
     }
-    OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
+    OUTPUTS: ClassVar[dict[str, Any]] = {
+        "blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)
+    }
 
 
 class InfraCheck(base_component.BaseComponent):

@@ -51,7 +51,11 @@ def write_examples(folder: pathlib.Path, rows: int, files: int = 2, days: int = 
                 kind = None if generator.random() < 0.05 else str(generator.choice(tiny_model.KINDS))
                 time = int(generator.integers(0, days)) * 86400
                 record = tiny_model.example(
-                    late=late, x=x, kind=kind, time=time, hour=int(generator.integers(5, 8)),
+                    late=late,
+                    x=x,
+                    kind=kind,
+                    time=time,
+                    hour=int(generator.integers(5, 8)),
                     weight=float(generator.random() + 0.5),
                 )
                 writer.write(record)

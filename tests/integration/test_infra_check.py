@@ -128,10 +128,7 @@ def test_a_process_that_dies_or_hangs_is_reported(good, monkeypatch):
 
 
 def test_the_fresh_process_ends_when_its_parent_is_killed(good):
-    code = (
-        "from components.infra_check import process; "
-        f"process.replay({str(good / 'Format-Serving')!r}, 1e-5, 60)"
-    )
+    code = f"from components.infra_check import process; process.replay({str(good / 'Format-Serving')!r}, 1e-5, 60)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     children: list[int] = []
     deadline = time.monotonic() + 20
@@ -164,6 +161,8 @@ def test_positive_may_flip_only_at_the_threshold():
 def test_dtype_and_shape_are_part_of_the_answer():
     expected = {"probability": [0.5], "positive": [1]}
     wrong_type = {"probability": np.array([0.5]), "positive": np.array([1])}
-    assert replay.compare_answers(wrong_type, expected, 1e-5, 0.5)[0] == ["probability is float64, float32 in training."]
+    assert replay.compare_answers(wrong_type, expected, 1e-5, 0.5)[0] == [
+        "probability is float64, float32 in training."
+    ]
     wrong_shape = {"probability": np.array([[0.5]], np.float32), "positive": np.array([1])}
     assert "shape [1, 1], [1] in training" in replay.compare_answers(wrong_shape, expected, 1e-5, 0.5)[0][0]
