@@ -51,69 +51,82 @@ def judge(
     """
     checks: list[Check] = []
     notes: list[str] = []
-    small = 0
-    for key, models in figures.items():
-        challenger, champion = models["challenger"], models.get("champion")
-        if key and (challenger.values["example_count"] or 0) < min_examples:
-            small += 1
-            continue
-        for metric, threshold in thresholds.items():
+    held = [key for key, models in figures.items() if not key or _examples(models) >= min_examples]
+    for key in held:
+        champion = figures[key].get("champion")
+        for metric, limits in thresholds.items():
             for kind in ("min", "max", "max_loss"):
-                bound = threshold.get(kind)
-                if bound is None or (kind == "max_loss" and champion is None):
+                if limits.get(kind) is None or (kind == "max_loss" and champion is None):
                     continue
-                check, note = _check(key, metric, kind, float(bound), challenger, champion)
-                checks += [check] if check else []
-                notes += [note] if note else []
-    if small:
+                limit = _Limit(slice_name(key), metric, kind, float(limits[kind]))
+                found = _hold(limit, figures[key]["challenger"], champion if kind == "max_loss" else None)
+                checks += [found] if isinstance(found, Check) else []
+                notes += [found] if isinstance(found, str) else []
+    if small := len(figures) - len(held):
         notes.append(f"{small} slices of fewer than {min_examples} examples are reported, not held to thresholds.")
-    if any(t.get("max_loss") is not None for t in thresholds.values()) and not _has_champion(figures):
+    has_champion = any("champion" in models for models in figures.values())
+    if not has_champion and any(limits.get("max_loss") is not None for limits in thresholds.values()):
         notes.append("No champion yet: absolute limits only.")
-    return sorted(checks, key=lambda c: c.ok), notes
+    return sorted(checks, key=lambda check: check.ok), notes
 
 
-def _has_champion(figures: Mapping[SliceKey, Mapping[str, Measured]]) -> bool:
-    return any("champion" in models for models in figures.values())
+def _examples(models: Mapping[str, Measured]) -> float:
+    return models["challenger"].values["example_count"] or 0.0
 
 
-def _check(
-    key: SliceKey, metric: str, kind: str, bound: float, challenger: Measured, champion: Measured | None
-) -> tuple[Check | None, str | None]:
-    name = slice_name(key)
-    value = challenger.values[metric]
-    other = champion.values[metric] if champion else None
-    against = other if kind == "max_loss" else None
+@dataclasses.dataclass(frozen=True)
+class _Limit:
+    slice: str
+    metric: str
+    kind: str
+    bound: float
+
+    @property
+    def where(self) -> str:
+        return "on the whole span" if self.slice == "overall" else f"on {self.slice}"
+
+
+def _hold(limit: _Limit, challenger: Measured, champion: Measured | None) -> Check | str:
+    """The check, or a note on why there is none; `champion` is given for max_loss alone."""
+    value = challenger.values[limit.metric]
+    other = champion.values[limit.metric] if champion else None
+
+    def check(ok: bool, message: str) -> Check:
+        return Check(limit.metric, limit.slice, limit.kind, value, other, limit.bound, ok, message)
+
     if value is None:
-        message = f"{metric} is undefined {_where(name)} (one class only, or nothing called positive)"
-        if key:
-            return None, f"{message}: not held to its limit."
-        return Check(
-            metric, name, kind, None, against, bound, False, f"{message}: its limit {bound:g} can't hold."
-        ), None
-    if kind == "max_loss" and (other is None or champion is None):
-        return None, f"{metric} of the champion is undefined {_where(name)}: no comparison."
-    excess = _excess(metric, kind, bound, value, other)
-    worlds = challenger.worlds.get(metric)
-    if worlds is not None and kind == "max_loss" and champion is not None:
-        theirs = champion.worlds.get(metric)
-        worlds = None if theirs is None else _excess(metric, kind, bound, worlds, theirs)
-    elif worlds is not None:
-        worlds = _excess(metric, kind, bound, worlds, None)
-    bounds = interval(worlds) if key and worlds is not None else None
-    ok = excess <= 0.0 or (bounds is not None and bounds[0] <= 0.0)
-    message = _message(name, metric, kind, bound, value, other)
-    if excess > 0.0 and ok:
-        message += " Its day-clustered 95 % interval includes the limit: let pass."
-    return Check(metric, name, kind, value, against, bound, ok, message if excess > 0.0 else ""), None
+        undefined = f"{limit.metric} is undefined {limit.where} (one class only, or nothing called positive)"
+        if limit.slice == "overall":
+            return check(False, f"{undefined}: its limit {limit.bound:g} can't hold.")
+        return f"{undefined}: not held to its limit."
+    if champion is not None and other is None:
+        return f"{limit.metric} of the champion is undefined {limit.where}: no comparison."
+    if _excess(limit, value, other) <= 0.0:
+        return check(True, "")
+    message = _message(limit, value, other)
+    least = _least_excess(limit, challenger, champion)
+    if limit.slice != "overall" and least is not None and least <= 0.0:
+        return check(True, f"{message} Its day-clustered 95 % interval includes the limit: let pass.")
+    return check(False, message)
 
 
-def _excess(metric: str, kind: str, bound: float, value: Any, champion: Any) -> Any:
-    """By how much the bound is broken; at most 0 where it holds. Numbers or arrays of resamples."""
-    if kind == "min":
-        return bound - value
-    if kind == "max":
-        return value - bound
-    return _loss(metric, value, champion) - bound
+def _least_excess(limit: _Limit, challenger: Measured, champion: Measured | None) -> float | None:
+    """The favourable end of the day-clustered interval of the excess, where there is one."""
+    worlds = challenger.worlds.get(limit.metric)
+    theirs = champion.worlds.get(limit.metric) if champion else None
+    if worlds is None or (champion is not None and theirs is None):
+        return None
+    bounds = interval(_excess(limit, worlds, theirs))
+    return bounds[0] if bounds else None
+
+
+def _excess(limit: _Limit, value: Any, champion: Any) -> Any:
+    """By how much the limit is broken; at most 0 where it holds. Numbers or arrays of resamples."""
+    if limit.kind == "min":
+        return limit.bound - value
+    if limit.kind == "max":
+        return value - limit.bound
+    return _loss(limit.metric, value, champion) - limit.bound
 
 
 def _loss(metric: str, value: Any, champion: Any) -> Any:
@@ -122,18 +135,12 @@ def _loss(metric: str, value: Any, champion: Any) -> Any:
     return value - champion if metric in LOWER_IS_BETTER else champion - value
 
 
-def _message(name: str, metric: str, kind: str, bound: float, value: float, champion: float | None) -> str:
-    where = _where(name)
-    if kind != "max_loss":
-        side = "below the least" if kind == "min" else "above the most"
-        return f"{metric} is {value:.4g} {where}, {side} accepted, {bound:g}."
-    loss = _loss(metric, value, champion)
-    unit = " farther from 1 than" if metric in TARGET_IS_ONE else " worse than"
+def _message(limit: _Limit, value: float, champion: float | None) -> str:
+    if limit.kind != "max_loss":
+        side = "below the least" if limit.kind == "min" else "above the most"
+        return f"{limit.metric} is {value:.4g} {limit.where}, {side} accepted, {limit.bound:g}."
+    farther = "farther from 1" if limit.metric in TARGET_IS_ONE else "worse"
     return (
-        f"{metric} is {value:.4g} {where}, {loss:.4g}{unit} the champion's {champion:.4g}; "
-        f"at most {bound:g} is accepted."
+        f"{limit.metric} is {value:.4g} {limit.where}, {_loss(limit.metric, value, champion):.4g} {farther} than the "
+        f"champion's {champion:.4g}; at most {limit.bound:g} is accepted."
     )
-
-
-def _where(name: str) -> str:
-    return "on the whole span" if name == "overall" else f"on {name}"

@@ -7,25 +7,24 @@ from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.infra_check.executor import Executor
 
 
-class InfraCheckSpec(component_spec.ComponentSpec):
+class InfraCheckSpec(ComponentSpec):
     """Model and its blessing in, InfraBlessing out."""
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        name: component_spec.ExecutionParameter(type=str) for name in ("config", "identity", "root")
+        name: ExecutionParameter(type=str) for name in ("config", "identity", "root")
     }
     INPUTS: ClassVar[dict[str, Any]] = {
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model": ChannelParameter(type=standard_artifacts.Model),
         # A spec's names are unique: the output keeps the stock one.
-        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        "blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)
-    }
+    OUTPUTS: ClassVar[dict[str, Any]] = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
 
 class InfraCheck(base_component.BaseComponent):

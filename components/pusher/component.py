@@ -7,25 +7,24 @@ from typing import Any, ClassVar
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import component_spec, standard_artifacts
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.pusher.executor import Executor
 
 
-class PusherSpec(component_spec.ComponentSpec):
+class PusherSpec(ComponentSpec):
     """As stock, with our parameters."""
 
     PARAMETERS: ClassVar[dict[str, Any]] = {
-        name: component_spec.ExecutionParameter(type=str) for name in ("config", "identity", "root")
+        name: ExecutionParameter(type=str) for name in ("config", "identity", "root")
     }
     INPUTS: ClassVar[dict[str, Any]] = {
-        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
-        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
-        "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing),
     }
-    OUTPUTS: ClassVar[dict[str, Any]] = {
-        "pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)
-    }
+    OUTPUTS: ClassVar[dict[str, Any]] = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
 
 class Pusher(base_component.BaseComponent):

@@ -83,9 +83,7 @@ def test_the_result_is_the_same_bytes_twice(bench):
 
 def test_a_slice_column_that_the_schema_lacks_is_named(bench):
     config = {**CONFIG, "evaluation": {**EVALUATION, "slices": [{"columns": ["origin"]}]}}
-    with pytest.raises(
-        SpanwiseError, match=r"column 'origin' .* not in the admitted schema. Columns there: hour, kind"
-    ):
+    with pytest.raises(SpanwiseError, match=r"column 'origin' .* not in the admitted schema. Columns there: hour"):
         bench.run(config)
 
 

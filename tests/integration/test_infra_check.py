@@ -94,7 +94,7 @@ def test_a_damaged_model_is_a_sentence_and_not_a_traceback(good, tmp_path):
     shutil.copytree(good, model)
     graph = model / "Format-Serving" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes()[:-300])
-    with pytest.raises(ServingCheckFailed, match="does not load|fails"):
+    with pytest.raises(ServingCheckFailed, match=r"does not load|fails"):
         check(tmp_path, model)
 
 

@@ -57,7 +57,7 @@ def test_rollback_publishes_the_model_before_under_a_higher_number(workspace, tm
     assert workspace.store.champion().span == "span of B"  # type: ignore[union-attr]
     rollback.roll_back(workspace, None)
     assert served(workspace) == (5, "A")
-    with pytest.raises(UsageError, match="no model from before version 5.*Versions there: 1, 2, 3, 4, 5"):
+    with pytest.raises(UsageError, match=r"no model from before version 5.*Versions there: 1, 2, 3, 4, 5"):
         rollback.roll_back(workspace, None)
     rollback.roll_back(workspace, 3)
     assert served(workspace) == (6, "C")
@@ -71,7 +71,7 @@ def test_rollback_to_nothing_is_a_sentence(workspace):
     with pytest.raises(UsageError, match="nothing to roll back to"):
         rollback.roll_back(workspace, None)
     push(workspace, "B")
-    with pytest.raises(UsageError, match="--to 7: no such version.*Versions there: 1, 2"):
+    with pytest.raises(UsageError, match=r"--to 7: no such version.*Versions there: 1, 2"):
         rollback.roll_back(workspace, 7)
     with pytest.raises(UsageError, match="version 2 is the model that serves already"):
         rollback.roll_back(workspace, 2)

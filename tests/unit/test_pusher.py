@@ -157,10 +157,8 @@ def test_a_disk_that_fills_up_leaves_nothing_half(tmp_path, store):
     push = tmp_path / "push"
     versions.publish(saved_model(tmp_path / "first", "first"), push, store, {"span": "0"})
     big = saved_model(tmp_path / "big", "x" * 100)  # parts of 100,000 bytes
-    limit = 50_000
-    process = pusher(
-        big, push, store, "1", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    )
+    limits = (50_000, 50_000)
+    process = pusher(big, push, store, "1", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
     _, errors = process.communicate()
     assert process.returncode == 1
     assert "the model was not pushed: File too large. Nothing half was left there" in errors
