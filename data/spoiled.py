@@ -1,6 +1,6 @@
 """Spoils March as a broken upstream would, to see it refused: the whole month, two faults.
 
-1. LaGuardia's wind gauge is out: `wind_speed` is missing in all of its flights, 31 % of the rows.
+1. LaGuardia's wind gauge is out: `wind_speed` is missing in all of its flights, 30 % of the rows.
 2. Someone switched units: `temp` is in degrees Celsius, not Fahrenheit.
 
     spanwise data spoiled            or            python data/spoiled.py --to data/spoiled
