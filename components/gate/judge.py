@@ -6,17 +6,17 @@ import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from components.gate import measure, rules, verdict, waivers
+from components.gate import binning, measure, rules, verdict, waivers
 from components.gate.anomalies import Expected, schema_findings
 from components.gate.config import GateConfig
 from components.gate.findings import Against, Finding
 from components.gate.measure import Comparison
-from components.gate.profile import FeatureStats, SplitStats, profile
+from components.gate.profile import Distance, FeatureStats, SplitStats, profile
 
 EVAL, TRAIN = "eval", "train"
 SERVING = "serving"
 # Quantile bins of a number with no more values than bins mean nothing: it is compared value by value.
-_FEW_VALUES = rules.QUANTILE_BINS
+_FEW_VALUES = binning.BINS
 
 _NO_SCHEMA = (
     "no committed schema yet, so nothing says what this data should look like. Read the one inferred from this span, "
@@ -179,16 +179,16 @@ def _against_schema(
     return found
 
 
-def _drift(sides: _Compared, distances: Mapping[str, float]) -> Iterator[Finding]:
+def _drift(sides: _Compared, distances: Mapping[str, Distance]) -> Iterator[Finding]:
     config, against = sides.config, sides.against
     found: list[Finding | None] = [rules.volume(sides.current.rows, sides.other.rows, config.limit("volume"), against)]
-    for name, measured in sorted(distances.items()):
+    for name, distance in sorted(distances.items()):
         current, other = sides.current.features[name], sides.other.features[name]
         if name == sides.roles.label:
             limit = config.limit("label_drift")
-            found.append(rules.categorical_distance("label_drift", current, other, measured, limit, against))
+            found.append(rules.categorical_distance("label_drift", current, other, distance, limit, against))
             continue
-        found.append(_distance(sides, name, measured, "drift"))
+        found.append(_distance(sides, name, distance, "drift"))
         if current.type == "string" and sides.expected.get(name, Expected()).values is None:
             found.append(rules.unseen_values(current, other, config.limit("unseen_values", name), against))
     for current, other in sides.pairs():
@@ -197,7 +197,7 @@ def _drift(sides: _Compared, distances: Mapping[str, float]) -> Iterator[Finding
     return (finding for finding in found if finding is not None)
 
 
-def _skew(sides: _Compared, distances: Mapping[str, float]) -> Iterator[Finding]:
+def _skew(sides: _Compared, distances: Mapping[str, Distance]) -> Iterator[Finding]:
     found = [_distance(sides, name, value, "skew") for name, value in sorted(distances.items())]
     for current, other in sides.pairs():
         if other.present:
@@ -206,9 +206,9 @@ def _skew(sides: _Compared, distances: Mapping[str, float]) -> Iterator[Finding]
     return (finding for finding in found if finding is not None)
 
 
-def _distance(sides: _Compared, name: str, measured: float, suffix: str) -> Finding | None:
+def _distance(sides: _Compared, name: str, distance: Distance, suffix: str) -> Finding | None:
     kind = sides.comparisons[name]
     check = f"{kind}_{suffix}"
     rule = rules.numeric_distance if kind == "numeric" else rules.categorical_distance
     limit = sides.config.limit(check, name)
-    return rule(check, sides.current.features[name], sides.other.features[name], measured, limit, sides.against)
+    return rule(check, sides.current.features[name], sides.other.features[name], distance, limit, sides.against)

@@ -61,6 +61,16 @@ class SplitStats:
     features: Mapping[str, FeatureStats]
 
 
+@dataclasses.dataclass(frozen=True)
+class Distance:
+    """One feature's distance."""
+
+    value: float
+    """0..1."""
+    bins: int
+    """Cells compared: what chance is reckoned with."""
+
+
 def profile(statistics: Any) -> SplitStats:
     """The first data set of a DatasetFeatureStatisticsList, top-level features only, in order of name."""
     if not statistics.datasets:

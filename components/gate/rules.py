@@ -7,14 +7,11 @@ import math
 from components.gate import noise
 from components.gate.config import Level, Limit
 from components.gate.findings import Against, Finding
-from components.gate.profile import FeatureStats
-
-QUANTILE_BINS = 10
-"""Bins of TFDV's quantile histogram."""
+from components.gate.profile import Distance, FeatureStats
 
 
 def numeric_distance(
-    check: str, current: FeatureStats, other: FeatureStats, measured: float, limit: Limit, against: Against
+    check: str, current: FeatureStats, other: FeatureStats, distance: Distance, limit: Limit, against: Against
 ) -> Finding | None:
     """The distribution of a number moved: Jensen-Shannon divergence (bits, 0..1) above the limit and above chance.
 
@@ -22,12 +19,11 @@ def numeric_distance(
       check: `numeric_drift` or `numeric_skew`.
       current: the side judged.
       other: the side it is held against.
-      measured: TFDV's divergence of the two quantile histograms. TFDV compares on the union of both sides' edges, so
-        chance is reckoned with twice the bins.
-      limit: in the unit of `measured`.
+      distance: TFDV's divergence of the two quantile histograms, and the number of bins it was taken over.
+      limit: of the divergence.
       against: both sides by name.
     """
-    chance = noise.divergence(current.present, other.present, 2 * QUANTILE_BINS)
+    measured, chance = distance.value, noise.divergence(current.present, other.present, distance.bins)
     reached = limit.level(max(0.0, measured - chance))
     if reached is None:
         return None
@@ -41,7 +37,7 @@ def numeric_distance(
 
 
 def categorical_distance(
-    check: str, current: FeatureStats, other: FeatureStats, measured: float, limit: Limit, against: Against
+    check: str, current: FeatureStats, other: FeatureStats, distance: Distance, limit: Limit, against: Against
 ) -> Finding | None:
     """One value's share moved: L-infinity distance (0..1) above the limit and above chance.
 
@@ -49,11 +45,11 @@ def categorical_distance(
       check: `categorical_drift`, `categorical_skew` or `label_drift`.
       current: the side judged.
       other: the side it is held against.
-      measured: TFDV's distance, the largest change of a share.
-      limit: in the unit of `measured`.
+      distance: TFDV's, the largest change of a share.
+      limit: of the distance.
       against: both sides by name.
     """
-    value = most_moved(current, other)
+    measured, value = distance.value, most_moved(current, other)
     pooled = (current.counts.get(value, 0) + other.counts.get(value, 0)) / max(1, current.present + other.present)
     chance = noise.share(pooled, current.present, other.present)
     reached = limit.level(max(0.0, measured - chance))
