@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from components.errors import SpanwiseError
 from pipeline import inputs, lineage
@@ -27,14 +27,14 @@ from pipeline.workspace import Workspace
 _NEVER_CACHED = {"Pusher"}
 
 
-def execute(workspace: Workspace, selection: Selection, runner: Runner, screen: TextIO) -> RunRecord:
+def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stderr: bool = False) -> RunRecord:
     """Run the DAG on the selected span and leave a record, however it ends.
 
     Args:
       workspace: Project and root; the caller holds its lock.
       selection: From `inputs.select`.
       runner: `beam` for BeamDagRunner, `local` for LocalDagRunner.
-      screen: Where progress is shown; all else goes to the run's log.txt.
+      to_stderr: Show progress on standard error instead of standard output; what libraries print goes to log.txt.
 
     Returns:
       The record, also written under `<root>/runs/<id>/`.
@@ -52,8 +52,8 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, screen: 
     record.write(workspace.store)
     log = workspace.store.runs / record.id / "log.txt"
     done: list[NodeRun] = []
-    with libraries_to(log), _stop_on_terminate():
-        progress = Progress(screen, lambda run: describe(workspace.store.metadata, run))
+    with libraries_to(log) as (out, err), _stop_on_terminate():
+        progress = Progress(err if to_stderr else out, lambda run: describe(workspace.store.metadata, run))
         try:
             _run_dag(workspace, selection, record, progress, done)
             error: BaseException | None = None

@@ -122,7 +122,7 @@ def _one(
     click.echo(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", file=screen)
     from pipeline.runner import execute
 
-    record = execute(workspace, selection, runner, screen)
+    record = execute(workspace, selection, runner, to_stderr=screen is sys.stderr)
     click.echo(summary.of_run(record), file=screen)
     if record.state == "done" and (hint := summary.spoiled_span(workspace.loaded.directory, span.path)):
         click.echo(hint, file=screen)
