@@ -7,7 +7,7 @@ training graph's answers) and `model.json` (the decision threshold, each feature
 Every row goes through `serving_default`, `serving_features` and `transform_features`; the result is one JSON object.
 Exit code 0: all answers agree; 1: they don't, or the model does not load; 2: wrong arguments.
 
-Imports TensorFlow and numpy only, as a server would.
+Uses TensorFlow and numpy only, as a server would.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import pathlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Answer = Mapping[str, npt.NDArray[Any]]
-Signature = Callable[[Mapping[str, Any]], Answer]
+from serving import session
+from serving.session import Answer, Signature
 
 EXTRA = pathlib.Path("assets.extra") / "spanwise"
 _WARM_UP = 20
@@ -76,26 +76,36 @@ def replay(model: pathlib.Path, tolerance: float) -> dict[str, Any]:
     largest: dict[str, float | None] = {}
     latency: dict[str, Any] = {}
     for name, request in asked.items():
-        try:
-            answer = signatures[name](request)
-            found, largest[name] = (
-                compare_features(answer, expected[name], tolerance)
-                if name in expected
-                else compare_answers(answer, kept["answers"], tolerance, float(about["threshold"]))
-            )
-            if name not in expected and not found:
-                latency[name] = _latency(signatures[name], {key: value[:1] for key, value in request.items()})
-        except KeyError as error:
-            found = [f"the model has no such signature, or it lacks {error}."]
-        except Exception as error:
-            found = [f"it fails: {_first_line(error)}"]
+        if name not in signatures:
+            found = ["the model has no such signature."]
+        else:
+            try:
+                answer = signatures[name](request)
+                if name in expected:
+                    found, largest[name] = compare_features(answer, expected[name], tolerance)
+                else:
+                    found, largest[name] = compare_answers(
+                        answer, kept["answers"], tolerance, float(about["threshold"])
+                    )
+                    latency[name] = _latency(signatures[name], {key: value[:1] for key, value in request.items()})
+            except KeyError as error:
+                found = [f"it wants {error}, which model.json does not name."]
+            except Exception as error:
+                found = [f"it fails: {_first_line(error)}"]
         differences += [{"signature": name, "message": message} for message in found]
     return _result(differences, rows=len(kept["rows"]), largest=largest, latency_ms=latency, seconds=seconds)
 
 
 def load(model: pathlib.Path) -> dict[str, Signature]:
-    """Signatures of a SavedModel by name; each takes and gives arrays by name."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Signatures of a SavedModel by name, from the loader that servers use; from Python's where that is not there."""
+    try:
+        return session.load(model)
+    except session.Unavailable:
+        return load_in_python(model)
+
+
+def load_in_python(model: pathlib.Path) -> dict[str, Signature]:
+    """As `load`, with `tf.saved_model.load`."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(model))
@@ -173,10 +183,7 @@ def compare_features(
 def _requests(kept: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     examples = np.array([base64.b64decode(example) for example in kept["examples"]], dtype=object)
     columns = {
-        name: np.array(
-            [feature["missing"] if row.get(name) is None else row[name] for row in kept["rows"]],
-            dtype=object if feature["dtype"] == "string" else feature["dtype"],
-        )
+        name: _column([row.get(name) for row in kept["rows"]], feature["dtype"], feature["missing"])
         for name, feature in features.items()
     }
     return {
@@ -184,6 +191,12 @@ def _requests(kept: Mapping[str, Any], features: Mapping[str, Mapping[str, Any]]
         "serving_features": columns,
         "transform_features": {"examples": examples},
     }
+
+
+def _column(values: Sequence[Any], dtype: str, missing: Any) -> npt.NDArray[Any]:
+    if missing is None:  # JSON has no NaN
+        missing = np.nan
+    return np.array([missing if v is None else v for v in values], dtype=object if dtype == "string" else dtype)
 
 
 def _latency(signature: Signature, request: Mapping[str, Any]) -> dict[str, float]:

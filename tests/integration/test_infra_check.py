@@ -13,12 +13,13 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from components.errors import ServingCheckFailed
 from components.infra_check import process
 from components.infra_check.executor import Executor
-from serving import replay
+from serving import replay, session
 from tests import tiny_model
 from tests.integration.test_evaluator_tfma import artifact
 
@@ -127,8 +128,12 @@ def test_a_process_that_dies_or_hangs_is_reported(good, monkeypatch):
         assert dead["output"] == "last words\n"
 
 
-def test_the_fresh_process_ends_when_its_parent_is_killed(good):
-    code = f"from components.infra_check import process; process.replay({str(good / 'Format-Serving')!r}, 1e-5, 60)"
+def test_the_fresh_process_ends_when_its_parent_is_killed(tmp_path):
+    # A file that is a pipe to which nobody writes keeps the process reading for ever.
+    hanging = tmp_path / "assets.extra" / "spanwise"
+    hanging.mkdir(parents=True)
+    os.mkfifo(hanging / "replay.json")
+    code = f"from components.infra_check import process; process.replay({str(tmp_path)!r}, 1e-5, 60)"
     parent = subprocess.Popen([sys.executable, "-c", code])
     children: list[int] = []
     deadline = time.monotonic() + 20
@@ -137,16 +142,21 @@ def test_the_fresh_process_ends_when_its_parent_is_killed(good):
         children = [int(pid) for pid in listed]
         time.sleep(0.02)
     assert children
-    time.sleep(1.0)  # well into the import of TensorFlow
+    time.sleep(1.0)
+    assert alive(children[0])
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    while pathlib.Path(f"/proc/{children[0]}").exists() and time.monotonic() < deadline:
-        state = pathlib.Path(f"/proc/{children[0]}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        if state == "Z":
-            break
+    while alive(children[0]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    else:
-        assert not pathlib.Path(f"/proc/{children[0]}").exists()
+    assert not alive(children[0])
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_positive_may_flip_only_at_the_threshold():
@@ -166,3 +176,43 @@ def test_dtype_and_shape_are_part_of_the_answer():
     ]
     wrong_shape = {"probability": np.array([[0.5]], np.float32), "positive": np.array([1])}
     assert "shape [1, 1], [1] in training" in replay.compare_answers(wrong_shape, expected, 1e-5, 0.5)[0][0]
+
+
+def test_the_servers_loader_answers_as_tensorflow_in_python_does(good):
+    model = good / "Format-Serving"
+    served, plain = session.load(model), replay.load_in_python(model)
+    assert served.keys() == plain.keys()
+    examples = [tiny_model.example(**row) for row in tiny_model.replay_rows()]
+    features = {"x": np.array([0.5, -3.0], np.float32), "kind": np.array(["b", "unseen"], object)}
+    for name, request in {
+        "serving_default": {"examples": np.array(examples, object)},
+        "serving_features": features,
+        "transform_features": {"examples": np.array([tiny_model.example(), b""], object)},
+    }.items():
+        answer, wanted = served[name](request), plain[name](request)
+        assert answer.keys() == wanted.keys()
+        for key, value in wanted.items():
+            assert answer[key].dtype == value.dtype and answer[key].shape == value.shape
+            np.testing.assert_allclose(answer[key], value, atol=1e-7)
+
+
+def test_strings_of_any_length_come_back_whole(tmp_path):
+    class Echo(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, "text")])
+        def same(self, text):
+            return {"text": text, "bytes": tf.strings.length(text)}
+
+    module = Echo()
+    tf.saved_model.save(module, str(tmp_path / "echo"), signatures={"same": module.same})
+    texts = np.array([[b"", b"short"], [b"\x00\xff", b"long" * 10_000]], object)
+    answer = session.load(tmp_path / "echo")["same"]({"text": texts})
+    assert answer["text"].tolist() == texts.tolist()
+    assert answer["bytes"].tolist() == [[0, 5], [2, 40_000]]
+
+
+def test_without_the_servers_loader_python_loads(good, monkeypatch):
+    monkeypatch.setattr(session, "_LIBRARIES", ("no such library.so",))
+    with pytest.raises(session.Unavailable):
+        session.load(good / "Format-Serving")
+    result = replay.replay(good / "Format-Serving", 1e-5)
+    assert result["ok"] and result["rows"] == len(tiny_model.replay_rows())
