@@ -1,0 +1,27 @@
+"""A few raw rows beside the transform graph: what the Trainer, which sees transformed rows only, replays in the end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import tensorflow as tf
+from tfx import types
+from tfx.types import artifact_utils
+
+RAW_SAMPLE = "raw_sample.tfrecord"
+"""File in the TransformGraph artifact: serialized tf.Examples."""
+
+_ROWS = 1000
+_EVERY = 5
+
+
+def write_sample(examples: list[types.Artifact], split: str, directory: str) -> None:
+    """Write every fifth of the first five thousand rows of `split` to `directory`/RAW_SAMPLE."""
+    folder = artifact_utils.get_split_uris(examples, split)[0]
+    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
+    dataset = tf.data.TFRecordDataset(files, "GZIP" if files and files[0].endswith(".gz") else "")
+    rows = itertools.islice(dataset.as_numpy_iterator(), 0, _ROWS * _EVERY, _EVERY)
+    with tf.io.TFRecordWriter(os.path.join(directory, RAW_SAMPLE)) as writer:
+        for row in rows:
+            writer.write(row)
