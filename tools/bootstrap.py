@@ -68,7 +68,17 @@ def set_up() -> None:
     if have.get("packages") != wanted["packages"]:
         install_packages(uv)
     say("installing Spanwise itself")
-    command = [uv, "pip", "install", "--python", VENV, "--quiet", "--no-deps", "--no-build-isolation", "--offline"]
+    command: list[str | Path] = [
+        uv,
+        "pip",
+        "install",
+        "--python",
+        VENV,
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--offline",
+    ]
     toolchain.run([*command, "--reinstall-package", "spanwise", "--editable", PROJECT], "Spanwise did not install")
     toolchain.run([VENV / "bin" / "spanwise", "--version"], "the spanwise command does not start")
     write_whole(STAMP, json.dumps(wanted, indent=2) + "\n")
@@ -84,7 +94,7 @@ def make_venv(uv: Path) -> None:
         shutil.rmtree(VENV)
     toolchain.check_disk(PROJECT)
     say(f"making .venv with {python or 'a Python 3.10 that uv fetches'}")
-    command = [uv, "venv", "--quiet", "--no-project", "--python", python or "3.10", VENV]
+    command: list[str | Path] = [uv, "venv", "--quiet", "--no-project", "--python", python or "3.10", VENV]
     try:
         toolchain.run(command, "no environment could be made")
     except SetupError as error:
@@ -102,7 +112,16 @@ def install_packages(uv: Path) -> None:
     UNFINISHED.write_text("The packages here may be incomplete; the next set-up makes this environment anew.\n")
     count = len(re.findall(r"^[A-Za-z0-9]", toolchain.LOCK.read_text(), re.MULTILINE))
     say(f"installing {count} packages from requirements.lock (some minutes the first time)")
-    command = [uv, "pip", "sync", "--python", VENV, "--quiet", "--require-hashes", "--compile-bytecode"]
+    command: list[str | Path] = [
+        uv,
+        "pip",
+        "sync",
+        "--python",
+        VENV,
+        "--quiet",
+        "--require-hashes",
+        "--compile-bytecode",
+    ]
     command += ["--build-constraints", PROJECT / "build-constraints.txt", toolchain.LOCK]
     try:
         toolchain.run(command, "the packages did not install")

@@ -108,7 +108,14 @@ def fetch_uv(requirement: str, target: Path) -> None:
     for pip in pips():
         shutil.rmtree(partial, ignore_errors=True)
         options = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries=2", "--no-deps"]
-        hashed = ["--require-hashes", "--only-binary=:all:", "--target", partial, "--requirement", listing]
+        hashed: list[str | Path] = [
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--target",
+            partial,
+            "--requirement",
+            listing,
+        ]
         try:
             run([*pip, "install", *options, *hashed], "uv, which installs the rest, did not install")
         except NetworkError:
