@@ -85,7 +85,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     passed: list[str] = [custom_config[role] for role in ("label", "weight") if custom_config.get(role) in inputs]
     with_indicator = list(dict.fromkeys([*features.numeric, *features.cyclic]))
     raw = _Raw(inputs)
-    raw.load(list(dict.fromkeys([*with_indicator, *features.bucketized, *passed])))
+    raw.load(list(dict.fromkeys([*with_indicator, *features.bucketized])))
+    # Apart from the features: what shares a matrix with the label could not be computed without it in serving.
+    raw.load(passed)
     outputs = {
         **_scaled(raw, features.numeric),
         **_cyclic(raw, features.cyclic),

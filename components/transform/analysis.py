@@ -131,7 +131,7 @@ class Analysis:
     def _write_metadata(self, metadata: dataset_metadata.DatasetMetadata, directory: str) -> None:
         metadata_io.write_metadata(metadata, directory)
         if self._assets:
-            with open(os.path.join(directory, tft.TFTransformOutput.ASSET_MAP), "w") as stream:
+            with tf.io.gfile.GFile(os.path.join(directory, tft.TFTransformOutput.ASSET_MAP), "w") as stream:
                 stream.write(json.dumps(self._assets))
 
     def _apply_all(self, operation: Any, bound: list[Any], batches: list[Batch]) -> operations.Outputs:

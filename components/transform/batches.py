@@ -63,7 +63,7 @@ def write(transformed: Iterable[Mapping[str, tf.Tensor]], schema: schema_pb2.Sch
     """Write batches of `schema` as one gzipped TFRecord file of tf.Examples in `directory`, named as TFX names it."""
     converter = impl_helper.make_tensor_to_arrow_converter(schema)
     encoder = example_coder.RecordBatchToExamplesEncoder(schema)
-    os.makedirs(directory, exist_ok=True)
+    tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, "transformed_examples-00000-of-00001.gz")
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=_GZIP_LEVEL)
     with tf.io.TFRecordWriter(path, options) as writer:

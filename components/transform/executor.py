@@ -21,6 +21,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from components.transform import analysis, batches
+from components.transform.sample import write_sample
 
 Artifacts = dict[str, list[types.Artifact]]
 
@@ -37,6 +38,9 @@ class Executor(stock.Executor):
         if reason is not None:
             logging.info("Transform goes to Beam: %s.", reason)
             super().Do(input_dict, output_dict, exec_properties)
+        job = _Job.of(input_dict, output_dict, exec_properties)
+        graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+        write_sample(job.examples, job.splits.transform[-1], graph)
 
     def _do_in_process(
         self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
