@@ -13,7 +13,6 @@ import pydantic
 from components.gate.config import GateConfig
 
 Count = Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
-Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
 Name = Annotated[
     str,
     pydantic.Field(

@@ -1,14 +1,23 @@
 """A project file is read whole: a good one loads, a broken one says all that is wrong with it, and the way out."""
 
+import copy
+import math
+import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import tomli
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.errors import UsageError
 from pipeline import project
 from pipeline.project.problems import near
+from tests.unit.test_project_reference import inline, quoted
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -474,3 +483,65 @@ def test_loading_is_quick_and_needs_no_tensorflow() -> None:
         assert len(output.split()) == 1, output
         seconds.append(float(output))
     assert min(seconds) < 0.5
+
+
+def test_the_command_line_exits_2_with_the_sentence_and_makes_nothing(tmp_path: pathlib.Path) -> None:
+    write(tmp_path, edited("epochs = 10", "epohcs = 10"))
+    command = [sys.executable, "-m", "pipeline", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("spanwise: loans.toml:30: [model] epohcs: unknown key. Did you mean 'epochs'?")
+    assert "Traceback" not in done.stderr and os.listdir(tmp_path) == ["loans.toml"]
+
+
+ODD_VALUES = st.one_of(
+    st.sampled_from(
+        [0, -1, 1.5, math.nan, math.inf, "", "x", "{SPAN}", True, [], {}, [1], ["x", "x"], {"x": 1}, 2**70]
+    ),
+    st.text(st.characters(codec="utf-8"), max_size=4),
+    st.sampled_from(["..", "/", "~/x", "a.csv", "defaulted", "applied_at", "branch", "repaid", "\u0000"]),
+)
+
+
+@given(st.data())
+def test_whatever_stands_in_place_of_a_value_the_answer_is_a_project_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    document: Any = tomli.loads(GOOD)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place, key = data.draw(st.sampled_from(list(places_in(document))))
+        if data.draw(st.booleans()):
+            place[key] = copy.deepcopy(data.draw(ODD_VALUES))
+        else:
+            del place[key]
+        if not document:
+            break
+    text = "".join(f"{quoted(name)} = {inline(value)}\n" for name, value in document.items())
+    path = write(tmp_path_factory.getbasetemp(), text, "odd.toml")
+    try:
+        loaded = project.load(path)
+    except UsageError as error:
+        for line in str(error).splitlines():
+            assert "odd.toml" in line or line.startswith("  "), line
+        assert "odd.toml:" in str(error)
+    else:
+        assert project.load(path) == loaded
+
+
+def places_in(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every key of every table and list in a document, with what holds it."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield value, key
+        yield from places_in(item)
+
+
+@given(st.integers(0, len(GOOD)), st.integers(0, 30), st.text(st.sampled_from("=[]{}\"'#\n.,x1 -"), max_size=6))
+def test_whatever_is_cut_from_the_text_the_answer_is_a_project_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, start: int, length: int, instead: str
+) -> None:
+    path = write(tmp_path_factory.getbasetemp(), GOOD[:start] + instead + GOOD[start + length :], "cut.toml")
+    try:
+        project.load(path)
+    except UsageError as error:
+        assert "cut.toml" in str(error)
