@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from pipeline import digests
+from pipeline import digests, schemas
 from pipeline.inputs import RunInputs
 from pipeline.workspace import Workspace
 
@@ -51,6 +51,7 @@ def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
             "time": project.data.time,
             "label": project.label.column,
             "drop": list(project.data.drop),
+            "types": _csv_types(workspace),
         },
         statistics_gen={**same, **size},
         gate={**same, "gate": project.gate.model_dump(mode="json"), "roles": roles, "features": features},
@@ -79,3 +80,10 @@ def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
             "schema": selection.schema,
         },
     )
+
+
+def _csv_types(workspace: Workspace) -> dict[str, str]:
+    """What the committed schema says the columns of CSV spans are; Parquet says so itself."""
+    if not workspace.project.data.spans.endswith(".csv"):
+        return {}
+    return schemas.column_types(committed) if (committed := schemas.read(workspace.schema_path)) is not None else {}

@@ -109,7 +109,6 @@ def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
 
     store, project = workspace.store, workspace.project
     champion = store.champion()
-    serving = workspace.loaded.directory / project.data.serving if project.data.serving else None
     return RunInputs(
         selection=selection,
         splits=split_files(
@@ -120,8 +119,8 @@ def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
             store.root / selection.baseline.statistics if selection.baseline else _none(store, "statistics")
         ),
         serving_uri=str(
-            _imported(store, "serving", _serving_digest(workspace), lambda to: _serving_statistics(serving, to))
-            if serving
+            _imported(store, "serving", _serving_digest(workspace), lambda to: _serving_statistics(workspace, to))
+            if project.data.serving
             else _none(store, "statistics")
         ),
         champion_uri=str(store.root / champion.model if champion else _none(store, "model")),
@@ -173,10 +172,12 @@ def _serving_digest(workspace: Workspace) -> str:
     return files.sha256_file(workspace.loaded.directory / path) if path else "none"
 
 
-def _serving_statistics(source: pathlib.Path, directory: pathlib.Path) -> None:
+def _serving_statistics(workspace: Workspace, directory: pathlib.Path) -> None:
     from components.statistics_gen import in_process
 
-    in_process.write_file_statistics(source, directory / "Split-serving")
+    project = workspace.project
+    source = workspace.loaded.directory / str(project.data.serving)
+    in_process.write_file_statistics(source, directory / "Split-serving", drop=project.data.drop)
 
 
 def _imported(store: Store, kind: str, digest: str, fill: Callable[[pathlib.Path], None]) -> pathlib.Path:
