@@ -68,18 +68,9 @@ def set_up() -> None:
     if have.get("packages") != wanted["packages"]:
         install_packages(uv)
     say("installing Spanwise itself")
-    command: list[str | Path] = [
-        uv,
-        "pip",
-        "install",
-        "--python",
-        VENV,
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--offline",
-    ]
-    toolchain.run([*command, "--reinstall-package", "spanwise", "--editable", PROJECT], "Spanwise did not install")
+    flags = ["--quiet", "--offline", "--no-deps", "--no-build-isolation", "--reinstall-package", "spanwise"]
+    command = [uv, "pip", "install", "--python", VENV, *flags, "--editable", PROJECT]
+    toolchain.run(command, "Spanwise did not install")
     toolchain.run([VENV / "bin" / "spanwise", "--version"], "the spanwise command does not start")
     write_whole(STAMP, json.dumps(wanted, indent=2) + "\n")
     say(f"done in {time.monotonic() - started:.0f} s")
@@ -94,7 +85,7 @@ def make_venv(uv: Path) -> None:
         shutil.rmtree(VENV)
     toolchain.check_disk(PROJECT)
     say(f"making .venv with {python or 'a Python 3.10 that uv fetches'}")
-    command: list[str | Path] = [uv, "venv", "--quiet", "--no-project", "--python", python or "3.10", VENV]
+    command = [uv, "venv", "--quiet", "--no-project", "--python", python or "3.10", VENV]
     try:
         toolchain.run(command, "no environment could be made")
     except SetupError as error:
@@ -112,17 +103,8 @@ def install_packages(uv: Path) -> None:
     UNFINISHED.write_text("The packages here may be incomplete; the next set-up makes this environment anew.\n")
     count = len(re.findall(r"^[A-Za-z0-9]", toolchain.LOCK.read_text(), re.MULTILINE))
     say(f"installing {count} packages from requirements.lock (some minutes the first time)")
-    command: list[str | Path] = [
-        uv,
-        "pip",
-        "sync",
-        "--python",
-        VENV,
-        "--quiet",
-        "--require-hashes",
-        "--compile-bytecode",
-    ]
-    command += ["--build-constraints", PROJECT / "build-constraints.txt", toolchain.LOCK]
+    flags = ["--quiet", "--require-hashes", "--compile-bytecode", "--build-constraints", "build-constraints.txt"]
+    command = [uv, "pip", "sync", "--python", VENV, *flags, toolchain.LOCK]
     try:
         toolchain.run(command, "the packages did not install")
     except toolchain.NetworkError as error:

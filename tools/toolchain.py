@@ -108,14 +108,7 @@ def fetch_uv(requirement: str, target: Path) -> None:
     for pip in pips():
         shutil.rmtree(partial, ignore_errors=True)
         options = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries=2", "--no-deps"]
-        hashed: list[str | Path] = [
-            "--require-hashes",
-            "--only-binary=:all:",
-            "--target",
-            partial,
-            "--requirement",
-            listing,
-        ]
+        hashed = ["--require-hashes", "--only-binary=:all:", "--target", str(partial), "--requirement", str(listing)]
         try:
             run([*pip, "install", *options, *hashed], "uv, which installs the rest, did not install")
         except NetworkError:
@@ -133,7 +126,7 @@ def fetch_uv(requirement: str, target: Path) -> None:
     )
 
 
-def pips() -> Iterator[list[str | Path]]:
+def pips() -> Iterator[list[object]]:
     """Commands that are pip: of each Python here, or of a bare environment made with it (Debian splits pip off)."""
     for python in dict.fromkeys([sys.executable, *candidates("3")]):
         if output_of([python, "-m", "pip", "--version"]):
@@ -183,7 +176,7 @@ def python_facts(python: str | Path) -> dict[str, Any]:
 # --- running things ------------------------------------------------------------------------------------------------
 
 
-def run(command: Sequence[str | Path], trouble: str) -> None:
+def run(command: Sequence[object], trouble: str) -> None:
     """Run it, all output to the log.
 
     Raises:
@@ -207,7 +200,7 @@ def explain(said: str, trouble: str) -> SetupError:
     return SetupError(f"{trouble}: {last} (all of it is in {LOG})")
 
 
-def output_of(command: Sequence[str | Path]) -> str | None:
+def output_of(command: Sequence[object]) -> str | None:
     """Standard output of a command; None where it does not run or fails."""
     words = [str(word) for word in command]
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
