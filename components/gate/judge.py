@@ -94,9 +94,13 @@ def judge(
     baseline_name = identity.get("baseline_span")
     absent = {f.feature for f in found if f.kind == "missing_column" and f.split == EVAL and f.feature}
     if evidence.baseline is None:
-        notes.append("No baseline yet: drift was not checked. This span becomes the baseline once it is accepted.")
+        notes.append(_no_baseline(evidence, in_pipeline=identity.get("span_version") is not None))
+        if evidence.schema is None:
+            empty = (rules.empty(feature, Against(EVAL)) for feature in profiles[EVAL].features.values())
+            found += [finding for finding in empty if finding is not None]
     else:
-        against = Against(EVAL, f"the baseline {baseline_name}", baseline_name)
+        word = "the baseline span" if identity.get("span_version") is not None else "the baseline"
+        against = Against(EVAL, f"{word} {baseline_name}", baseline_name)
         compared = _Compared(profiles[EVAL], profile(evidence.baseline), roles, expected, config, against, absent)
         found += _drift(compared, measure.distances(evidence.splits[EVAL], evidence.baseline, compared.comparisons))
     if evidence.serving is None:
@@ -108,6 +112,14 @@ def judge(
         found += _skew(compared, measure.distances(evidence.serving, evidence.splits[split], compared.comparisons))
     found, idle = waivers.apply(found, config.waivers, identity.get("as_of") or "")
     return verdict.assemble(found, [*notes, *idle], identity, profiles[EVAL].rows)
+
+
+def _no_baseline(evidence: Evidence, in_pipeline: bool) -> str:
+    if in_pipeline:
+        return "No baseline yet: drift was not checked. This span becomes the baseline once it is accepted."
+    if evidence.schema is None:
+        return "Neither schema nor baseline: there is nothing to hold this data against. Give --baseline or --schema."
+    return "No baseline: drift was not checked."
 
 
 @dataclasses.dataclass(frozen=True)

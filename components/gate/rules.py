@@ -143,6 +143,14 @@ def volume(rows: int, other_rows: int, limit: Limit, against: Against) -> Findin
     )
 
 
+def empty(current: FeatureStats, against: Against) -> Finding | None:
+    """No example has the feature: worth a word even where there is nothing to compare with."""
+    if current.present or not current.rows:
+        return None
+    message = f"{current.name}: has no value in any of {current.rows:,} examples."
+    return Finding("missing", current.name, against.split, "warn", message, 1.0, examples=current.rows)
+
+
 def most_moved(current: FeatureStats, other: FeatureStats) -> str:
     """The value whose share differs most; of equals (both values of a yes or no) the last in order of the text."""
     values = {*current.counts, *other.counts}

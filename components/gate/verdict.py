@@ -51,7 +51,7 @@ def render(verdict: Mapping[str, Any], project_file: str = "the project file") -
       project_file: where waivers are written, as the person knows it.
     """
     findings = verdict["findings"]
-    name = f"span {verdict['span']}" if verdict.get("span") else "data"
+    name = f"span {verdict['span']}" if verdict["span_version"] is not None else str(verdict["span"])
     state = verdict["verdict"]
     lines = []
     for finding in findings:
@@ -73,13 +73,14 @@ def render(verdict: Mapping[str, Any], project_file: str = "the project file") -
 
 def _ways_out(finding: Mapping[str, Any], verdict: Mapping[str, Any], project_file: str) -> list[str]:
     """Commands and edits that exist, for a finding that blocks."""
-    span, project = verdict.get("span"), verdict.get("project")
-    if not project:
-        return []
+    span = verdict["span"] if verdict["span_version"] is not None else None
     if finding["kind"] == "no_schema":
         return [f"Look:   spanwise schema diff --span {span}", f"Accept: spanwise schema accept --span {span}"]
-    lines = [f"Look:   spanwise schema diff --span {span}"] if finding["check"] == "schema" else []
-    if finding["check"] == "schema":
+    if not verdict["project"]:
+        return []
+    lines = []
+    if finding["check"] == "schema" and span is not None:
+        lines.append(f"Look:   spanwise schema diff --span {span}")
         lines.append(f"Accept: spanwise schema accept --span {span}   (if the schema is to change)")
     day = verdict.get("as_of")
     until = (datetime.date.fromisoformat(day) + datetime.timedelta(days=14)).isoformat() if day else "YYYY-MM-DD"

@@ -1,0 +1,211 @@
+"""The gate alone, on files: from Arrow straight to TFDV's statistics, no pipeline and no tf.Example in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pathlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components import files, tables
+from components.errors import UsageError
+from components.gate.config import FeatureLimits, GateConfig, Limit
+from components.gate.judge import EVAL, Evidence, Roles, judge
+from components.statistics_gen import in_process
+from pipeline import schemas
+from pipeline.project import LoadedProject
+from pipeline.traits import Traits, constants, not_comparable
+
+# Two files with no project behind them promise no number of rows, and one value a file promises nothing about the next.
+_VOLUME = Limit(warn=0.5)
+_CONSTANT = FeatureLimits(numeric_drift=Limit(warn=0.1), categorical_drift=Limit(warn=0.1))
+# A column that so rarely has a value that a file of this size may have none.
+_MAY_BE_ABSENT = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The files of one check."""
+
+    current: pathlib.Path
+    baseline: pathlib.Path | None = None
+    schema: pathlib.Path | None = None
+    serving: pathlib.Path | None = None
+
+    @property
+    def data(self) -> list[pathlib.Path]:
+        """The files with rows."""
+        return [path for path in (self.current, self.baseline, self.serving) if path is not None]
+
+
+def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
+    """The verdict on `paths.current`.
+
+    Args:
+      paths: what is judged, and what it is held against.
+      loaded: the project whose limits, roles, schema and waivers hold; None: defaults, and a schema inferred from the
+        baseline.
+
+    Raises:
+      UsageError: a file cannot be read as what it should be, or two files have no column in common.
+    """
+    names = {path: tables.column_names(path) for path in paths.data}
+    for path in paths.data[1:]:
+        _need_common(paths.current, path, names)
+    schema_path = paths.schema or (loaded.directory / loaded.project.schema_.path if loaded else None)
+    schema = _schema(schema_path, given=paths.schema is not None)
+    if loaded is None:
+        return _without_project(paths, schema)
+    project = loaded.project
+    reader = _Reader(frozenset(project.data.drop), project.label.column, schemas.column_types(schema) if schema else {})
+    evidence = Evidence(
+        splits={EVAL: reader.statistics(paths.current)},
+        schema=schema,
+        baseline=reader.statistics(paths.baseline) if paths.baseline else None,
+        serving=reader.statistics(paths.serving) if paths.serving else None,
+    )
+    data = project.data
+    roles = Roles.parsed(
+        {
+            "roles": {"time": data.time, "key": data.key, "label": project.label.column, "weight": data.weight},
+            "features": project.features.model_dump(mode="json"),
+        }
+    )
+    verdict = judge(evidence, project.gate, roles, _identity(paths, loaded))
+    return _noted(verdict, reader.notes)
+
+
+def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
+    reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {})
+    if paths.baseline is not None and not reader.types:
+        # A CSV file has no types of its own: one that writes 1 where the other writes 1.0 means the same.
+        reader.types = {name: kind for name, kind in tables.column_types(paths.baseline).items() if kind}
+    traits = {path: Traits(path) for path in paths.data}
+    statistics = {path: reader.statistics(path, traits[path]) for path in paths.data}
+    config, roles, notes = GateConfig(volume=_VOLUME), Roles(), reader.notes
+    other = paths.baseline or paths.serving
+    if other is not None:
+        skipped = not_comparable(traits[paths.current], traits[other])
+        roles = Roles(key=tuple(skipped))
+        same = sorted(constants(traits[paths.current], traits[other]) - skipped.keys())
+        config = GateConfig(volume=_VOLUME, features=dict.fromkeys(same, _CONSTANT))
+        notes += _not_compared(skipped)
+    if schema is None and paths.baseline is not None:
+        columns = tables.column_names(paths.current)
+        schema = _inferred(statistics[paths.baseline], columns, statistics[paths.current].datasets[0].num_examples)
+    evidence = Evidence(
+        splits={EVAL: statistics[paths.current]},
+        schema=schema,
+        baseline=statistics[paths.baseline] if paths.baseline else None,
+        serving=statistics[paths.serving] if paths.serving else None,
+    )
+    return _noted(judge(evidence, config, roles, _identity(paths, None)), notes)
+
+
+class _Reader:
+    """Reads files as the pipeline would: without dropped columns, without rows that have no label."""
+
+    def __init__(self, drop: Collection[str], label: str | None, types: Mapping[str, str]) -> None:
+        self.notes: list[str] = []
+        self.types = types
+        self._drop = drop
+        self._label = label
+
+    def statistics(self, path: pathlib.Path, traits: Traits | None = None) -> Any:
+        """TFDV statistics of a file, read once, batch after batch."""
+        batches: Iterable[pa.RecordBatch] = tables.iter_batches(path, drop=self._drop, types=self.types)
+        if traits is not None:
+            batches = traits.watch(batches)
+        unlabelled: list[int] = []
+        found = in_process.table_statistics(self._labelled(batches, unlabelled))
+        if sum(unlabelled):
+            self.notes.append(f"{sum(unlabelled):,} rows of {path.name} have no label and were left out.")
+        if not found.datasets or not found.datasets[0].num_examples:
+            raise UsageError(f"{path}: no row has a value of the label '{self._label}'.")
+        return found
+
+    def _labelled(self, batches: Iterable[pa.RecordBatch], unlabelled: list[int]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            index = batch.schema.get_field_index(self._label) if self._label else -1
+            # A file without the column, such as what serving saw, keeps its rows.
+            if index >= 0 and batch.column(index).null_count:
+                unlabelled.append(batch.column(index).null_count)
+                batch = batch.filter(pc.is_valid(batch.column(index)))
+            if batch.num_rows:
+                yield batch
+
+
+def _inferred(statistics: Any, columns: Collection[str], rows: int) -> Any:
+    """A schema of what columns there are and their types; values and shares are for the rules, which know noise."""
+    import tensorflow_data_validation as tfdv
+
+    schema = tfdv.infer_schema(statistics)
+    present = {
+        feature.path.step[0]: _present(feature) / statistics.datasets[0].num_examples
+        for feature in statistics.datasets[0].features
+    }
+    del schema.string_domain[:]
+    for feature in schema.feature:
+        domain = feature.WhichOneof("domain_info")
+        if domain:
+            feature.ClearField(domain)
+        for field in ("shape", "value_count", "presence"):
+            if feature.HasField(field):
+                feature.ClearField(field)
+        if feature.name not in columns or (1 - present.get(feature.name, 0.0)) ** rows < _MAY_BE_ABSENT:
+            feature.presence.min_count = 1
+    return schema
+
+
+def _present(feature: Any) -> int:
+    kind = feature.WhichOneof("stats")
+    present: int = getattr(feature, kind).common_stats.num_non_missing
+    return present
+
+
+def _schema(path: pathlib.Path | None, given: bool) -> Any | None:
+    if path is None:
+        return None
+    schema = schemas.read(path)
+    if schema is None and given:
+        there = "is empty" if path.is_file() else "no such file"
+        raise UsageError(f"{path}: {there}. --schema takes a schema as text (schema.pbtxt).")
+    return schema
+
+
+def _need_common(current: pathlib.Path, other: pathlib.Path, names: Mapping[pathlib.Path, list[str]]) -> None:
+    if not set(names[current]) & set(names[other]):
+        raise UsageError(
+            f"{current} and {other} have no column in common.\n"
+            f"  {current}: {_some(names[current])}\n  {other}: {_some(names[other])}"
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f", ... ({len(names)} columns)" if len(names) > 12 else "")
+
+
+def _identity(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
+    waivers = loaded.project.gate.waivers if loaded else ()
+    return {
+        "project": loaded.project.name if loaded else None,
+        "span": paths.current.name,
+        "span_version": None,
+        "digest": files.sha256_file(paths.current),
+        "baseline_span": paths.baseline.name if paths.baseline else None,
+        "as_of": datetime.date.today().isoformat() if waivers else "",
+    }
+
+
+def _not_compared(skipped: Mapping[str, str]) -> list[str]:
+    reasons = dict.fromkeys(skipped.values())
+    groups = [f"{', '.join(n for n, why in skipped.items() if why == reason)} ({reason})" for reason in reasons]
+    return [f"Not compared, as it moves on from file to file: {'; '.join(groups)}."] if groups else []
+
+
+def _noted(verdict: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+    return {**verdict, "notes": [*verdict["notes"], *notes]}

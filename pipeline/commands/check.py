@@ -1,0 +1,59 @@
+"""`spanwise check`: the gate alone, on any two files."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+
+import click
+
+from components.errors import ExitCode
+from pipeline.commands.options import format_option
+
+_FILE = click.Path(path_type=pathlib.Path)
+
+
+@click.command()
+@click.argument("current", type=_FILE)
+@click.option("--baseline", type=_FILE, help="An earlier file: drift, missing values and volume are held against it.")
+@click.option(
+    "--schema", type=_FILE, help="A schema.pbtxt. Default: the project's; without one, the baseline's columns."
+)
+@click.option("--serving", type=_FILE, help="What serving saw: skew is held against it.")
+@click.option(
+    "--project", "project_file", type=_FILE, help="Project file with limits, roles and waivers. Default: none."
+)
+@format_option
+def command(
+    current: pathlib.Path,
+    baseline: pathlib.Path | None,
+    schema: pathlib.Path | None,
+    serving: pathlib.Path | None,
+    project_file: pathlib.Path | None,
+    output_format: str,
+) -> int:
+    """Judge CURRENT, a Parquet or CSV file, as a run would judge a span. Changes nothing.
+
+    Exit code 0: pass or warn; 10: blocked; 2: a file that cannot be judged.
+    """
+    from components import tables
+    from pipeline import project
+    from pipeline.console import libraries_to
+
+    # Mistakes in arguments are told before TensorFlow is imported.
+    for path in (current, baseline, serving):
+        if path is not None:
+            tables.column_names(path)
+    loaded = project.load(project_file) if project_file else None
+    with libraries_to(pathlib.Path(os.devnull)):
+        from pipeline import checking
+
+        verdict = checking.check(checking.Files(current, baseline, schema, serving), loaded)
+    if output_format == "json":
+        click.echo(json.dumps(verdict, indent=2, sort_keys=True, ensure_ascii=False))
+    else:
+        from components.gate.verdict import render
+
+        click.echo(render(verdict, str(project_file) if project_file else "the project file"))
+    return int(ExitCode.BLOCKED if verdict["verdict"] == "blocked" else ExitCode.DONE)

@@ -1,0 +1,164 @@
+"""What columns of two files are for, found from the files alone, where no project file says so.
+
+Times, parts of a date, running numbers and values that are one a file differ from file to file by nature. To compare
+them would block every honest file, so they are recognized and left out, and the verdict's notes say which and why.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import csv_text, tables
+
+# Parts of a date that move on with it. Hours and weekdays come round in every file and are compared.
+_PARTS = ("year", "quarter", "month", "iso_week", "day_of_year", "day")
+# Times in UTC against parts in local time differ near midnight.
+_SAME_PART = 0.8
+# A running number, shuffled, leaves few gaps; amounts that happen to be all different leave many.
+_DENSE = 4
+_DATE = re.compile(rb"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+_DATE_SAMPLE = 200
+
+
+@dataclasses.dataclass
+class _Integers:
+    """What is known of an integer column so far."""
+
+    rows: int = 0
+    rising: bool = True
+    """No value below the one before it."""
+    distinct: bool = True
+    """No value twice in a batch."""
+    low: int | None = None
+    high: int | None = None
+    last: int | None = None
+
+    def add(self, values: np.ndarray[Any, Any]) -> None:
+        if not len(values):
+            return
+        steps = np.diff(values)
+        self.rising = self.rising and bool((steps >= 0).all()) and (self.last is None or self.last <= values[0])
+        self.distinct = self.distinct and (bool((steps > 0).all()) or len(np.unique(values)) == len(values))
+        self.low = int(values.min()) if self.low is None else min(self.low, int(values.min()))
+        self.high = int(values.max()) if self.high is None else max(self.high, int(values.max()))
+        self.last, self.rows = int(values[-1]), self.rows + len(values)
+
+    @property
+    def numbered(self) -> bool:
+        """Each row another value, close together: a running number, in order or not."""
+        span = (self.high or 0) - (self.low or 0)
+        return self.rows > 1 and self.distinct and (self.rising or span < _DENSE * self.rows)
+
+
+class Traits:
+    """Gathers what one file's columns are while its batches go by."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.times = set(_time_columns(path))
+        self._integers: dict[str, _Integers] = {}
+        self._not_dates: set[str] = set()
+        self._dates: set[str] = set()
+        self._parts: dict[str, dict[str, list[int]]] = {}
+
+    def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass batches of `components.tables` on, having looked at them."""
+        for batch in batches:
+            columns = dict(zip(batch.schema.names, batch.columns))
+            for name, column in columns.items():
+                if pa.types.is_integer(column.type):
+                    self._integers.setdefault(name, _Integers()).add(column.drop_null().to_numpy())
+                elif pa.types.is_large_binary(column.type) and name not in self._not_dates:
+                    self._look_for_dates(name, column)
+            self._look_for_parts(columns)
+            yield batch
+
+    @property
+    def dates(self) -> set[str]:
+        """Columns of times, as times or as text."""
+        return self.times | (self._dates - self._not_dates)
+
+    @property
+    def parts(self) -> set[str]:
+        """Integer columns that repeat a part of such a time: year, month, ..."""
+        return {
+            name
+            for name, parts in self._parts.items()
+            if any(same >= _SAME_PART * rows for same, rows in parts.values() if rows)
+        }
+
+    def integers(self) -> Mapping[str, _Integers]:
+        """Integer columns with at least one value."""
+        return {name: found for name, found in self._integers.items() if found.rows}
+
+    def _look_for_dates(self, name: str, column: pa.Array) -> None:
+        values = column.drop_null()[:_DATE_SAMPLE].to_pylist()
+        if any(not _DATE.fullmatch(value) for value in values):
+            self._not_dates.add(name)
+        elif values:
+            self._dates.add(name)
+
+    def _look_for_parts(self, columns: Mapping[str, pa.Array]) -> None:
+        times = [_as_timestamps(columns[name]) for name in sorted(self.dates) if name in columns]
+        integers = {n: c for n, c in columns.items() if pa.types.is_integer(c.type) and n not in self.times}
+        for index, time in enumerate(time for time in times if time is not None):
+            for part in _PARTS:
+                expected = getattr(pc, part)(time)
+                for name, column in integers.items():
+                    same = pc.sum(pc.equal(column, expected)).as_py() or 0
+                    rows = len(column) - max(column.null_count, expected.null_count)
+                    seen = self._parts.setdefault(name, {}).setdefault(f"{part} {index}", [0, 0])
+                    seen[0], seen[1] = seen[0] + same, seen[1] + rows
+
+
+def not_comparable(current: Traits, other: Traits) -> dict[str, str]:
+    """Column -> why it is not compared, of columns whose values move on from file to file by nature."""
+    found = dict.fromkeys(sorted(current.dates & other.dates), "a time")
+    found |= dict.fromkeys(sorted((current.parts & other.parts) - found.keys()), "a part of a date")
+    theirs = other.integers()
+    for name, ours in sorted(current.integers().items()):
+        if name in found or name not in theirs:
+            continue
+        if ours.numbered and theirs[name].numbered:
+            found[name] = "a running number"
+        elif ours.rising and theirs[name].rising and _apart(ours, theirs[name]):
+            found[name] = "rises from file to file"
+    return found
+
+
+def constants(current: Traits, other: Traits) -> set[str]:
+    """Integer columns with one value in each file: one value says nothing of how much the next may differ."""
+    both = current.integers().keys() & other.integers().keys()
+    alone = (current.integers(), other.integers())
+    return {name for name in both if all(side[name].low == side[name].high for side in alone)}
+
+
+def _apart(ours: _Integers, theirs: _Integers) -> bool:
+    assert ours.low is not None and ours.high is not None and theirs.low is not None and theirs.high is not None
+    return ours.low > theirs.high or ours.high < theirs.low
+
+
+def _time_columns(path: pathlib.Path) -> list[str]:
+    if path.suffix == ".csv":
+        kinds = csv_text.infer(path, tables.column_names(path), {})
+        return [name for name, kind in kinds.items() if kind in ("time", "zoned")]
+    schema = pq.read_schema(path)
+    return [field.name for field in schema if pa.types.is_temporal(field.type)]
+
+
+def _as_timestamps(column: pa.Array) -> pa.Array | None:
+    if pa.types.is_integer(column.type):
+        return column.cast(pa.timestamp("s"))
+    days = pc.utf8_slice_codeunits(column.cast(pa.large_string()), 0, 10)
+    try:
+        return pc.strptime(days, "%Y-%m-%d", "s")
+    except pa.ArrowInvalid:
+        return None
