@@ -153,6 +153,8 @@ def one_at_a_time() -> Iterator[None]:
     """Two set-ups of one clone: the second waits."""
     SCRATCH.mkdir(exist_ok=True)
     with open(SCRATCH / "lock", "w") as stream:
+        # The programs that `run` starts hold it too: one may outlive a set-up that was killed.
+        os.set_inheritable(stream.fileno(), True)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -184,7 +184,7 @@ def run(command: Sequence[object], trouble: str) -> None:
     """
     words = [str(word) for word in command]
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    done = subprocess.run(words, **streams, text=True, errors="replace", cwd=PROJECT)
+    done = subprocess.run(words, **streams, text=True, errors="replace", cwd=PROJECT, close_fds=False)
     with contextlib.suppress(OSError), open(LOG, "a", encoding="utf-8") as log:
         log.write(f"$ {' '.join(words)}\n{done.stdout}")
     if done.returncode:

@@ -18,7 +18,7 @@ import pytest
 BIN = pathlib.Path(sys.executable).parent
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ("click", "setuptools", "uv", "wheel")
-TOOLS = ("awk", "basename", "cat", "dirname", "env", "grep", "head", "mkdir", "rm", "sed", "sh", "uname")
+TOOLS = ("awk", "basename", "cat", "dirname", "env", "grep", "head", "mkdir", "rm", "sed", "sh", "sleep", "uname")
 SETUP_PY = """
 from setuptools import setup
 scripts = ["spanwise=pipeline:main"]
@@ -248,6 +248,18 @@ def test_killed_midway_is_made_anew(clone: Clone) -> None:
     assert "making .venv" in clone.set_up()
     assert not (site / "click-99.dist-info").exists()
     assert not mark.exists()
+    assert clone.starts()
+
+
+def test_what_a_killed_set_up_left_running_is_waited_for(clone: Clone) -> None:
+    uv, started = clone.bin / "uv", clone.folder / "started"
+    uv.write_text(uv.read_text().replace("exec", f'[ "$2" = sync ] && : > "{started}" && sleep 2; exec'))
+    first = clone.start()
+    while not started.exists() and first.poll() is None:
+        time.sleep(0.002)
+    # Not its group: uv goes on.
+    first.kill()
+    assert "another set-up is at work here" in clone.set_up()
     assert clone.starts()
 
 
