@@ -13,6 +13,7 @@ import pydantic
 from components.gate.config import GateConfig
 
 Count = Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
+Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
 Name = Annotated[
     str,
     pydantic.Field(
@@ -215,6 +216,16 @@ class Evaluation(Table):
     """Slices with fewer examples are reported, not held to thresholds."""
 
 
+class Backtest(Table):
+    """What `spanwise backtest` must find: every span in turn, by a model of the spans before it."""
+
+    min_mean: dict[
+        Literal["auc", "pr_auc", "accuracy", "precision", "recall", "f1"],
+        Annotated[float, pydantic.Field(ge=0.0, le=1.0)],
+    ] = pydantic.Field(default_factory=dict)
+    """Metric -> least mean over the spans."""
+
+
 class InfraCheck(Table):
     """The exported model in a fresh process."""
 
@@ -261,6 +272,7 @@ class Project(Table):
     gate: GateConfig = GateConfig()
     model: Model
     evaluation: Evaluation = Evaluation()
+    backtest: Backtest = Backtest()
     infra_check: InfraCheck = InfraCheck()
     push: Push = Push()
     run: Run = Run()
