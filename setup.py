@@ -66,7 +66,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["pipeline*", "components*", "serving*"]),
-    package_data={"pipeline": ["py.typed"], "components": ["py.typed", "gate/verdict.schema.json"], "serving": ["py.typed"]},
+    package_data={"": ["py.typed", "*.json"]},
     python_requires=">=3.10,<3.11",
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

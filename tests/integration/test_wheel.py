@@ -60,10 +60,10 @@ def spanwise_works(environment: pathlib.Path, folder: pathlib.Path) -> None:
 def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel: pathlib.Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"{wheel.name.split('-py3')[0]}.dist-info"}
-    sources = {
-        path.relative_to(REPOSITORY).as_posix() for name in PACKAGES for path in (REPOSITORY / name).rglob("*.py")
+    files = {
+        path for name in PACKAGES for path in (REPOSITORY / name).rglob("*.*") if path.parent.name != "__pycache__"
     }
-    assert sources <= set(names)
+    assert {path.relative_to(REPOSITORY).as_posix() for path in files} <= set(names)
     assert {f"{name}/py.typed" for name in PACKAGES} <= set(names)
 
 
