@@ -93,9 +93,11 @@ def _chosen(
     if newest is None:
         # Says which span would be the first, and what is missing for it.
         spans.window_for(found, found[-1], window)
+    late = spans.passed_over(found, accepted, window)
     raise UsageError(
         f"no span after {list(accepted)[-1]}, the newest accepted one, matches {workspace.project.data.spans}. "
         "When the next file is there, run this again."
+        + "".join(f"\n  {span.name} was never accepted: spanwise run --span {span.name}" for span in late)
     )
 
 
