@@ -1,12 +1,14 @@
 """What may go: old versions, statistics, runs, artifacts, and what killed runs left. The caller holds the root's lock.
 
 Kept whatever their age: all that a pointer names (the champion's version and model, each accepted span's
-statistics), the highest version, the committed schema, each span's newest run, and every artifact of a kept run.
+statistics), the highest version, the committed schema, each span's newest record, and every artifact that one of
+the last runs made, reused or read. TFX's cache looks whether an artifact is there, so what is gone is made again.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 import re
 import shutil
@@ -35,13 +37,12 @@ class Removal:
 
 def plan(workspace: Workspace, keep: int) -> list[Removal]:
     """What `keep` versions and runs leave to delete, oldest kinds first; nothing is touched."""
-    kept_runs, old_runs = _runs(workspace, keep)
     found: list[tuple[str, Iterable[pathlib.Path]]] = [
         ("version", _versions(workspace, keep)),
         ("statistics", _statistics(workspace)),
         ("import", _imports(workspace)),
-        ("artifact", [pathlib.Path(a.uri) for a in _artifacts(workspace, kept_runs)]),
-        ("run", old_runs),
+        ("artifact", [pathlib.Path(a.uri) for a in _artifacts(workspace, keep)]),
+        ("run", _runs(workspace, keep)),
         ("leftover", _leftovers(workspace)),
     ]
     return [Removal(kind, path, _size(path)) for kind, paths in found for path in paths]
@@ -51,8 +52,7 @@ def apply(workspace: Workspace, keep: int, removals: Sequence[Removal]) -> None:
     """Delete what `plan` named. A version leaves servers' sight at once, by a rename, before its files go."""
     doomed = {removal.path for removal in removals if removal.kind == "artifact"}
     if doomed:
-        kept_runs, _ = _runs(workspace, keep)
-        _mark_deleted(workspace, [a for a in _artifacts(workspace, kept_runs) if pathlib.Path(a.uri) in doomed])
+        _mark_deleted(workspace, [a for a in _artifacts(workspace, keep) if pathlib.Path(a.uri) in doomed])
     for removal in removals:
         path = removal.path
         if removal.kind in ("version", "statistics", "import"):
@@ -98,16 +98,16 @@ def _old(path: pathlib.Path, named: set[pathlib.Path]) -> bool:
     return path.is_dir() and not path.name.startswith(".") and path.resolve() not in named
 
 
-def _runs(workspace: Workspace, keep: int) -> tuple[list[str], list[pathlib.Path]]:
-    """Ids of the runs to keep, and folders of the others."""
-    kept: dict[str, None] = {}
+def _runs(workspace: Workspace, keep: int) -> list[pathlib.Path]:
+    """Folders of runs that are neither among the last `keep` nor the newest of their span."""
+    kept: set[str] = set()
     spans: set[str] = set()
     for number, record in enumerate(records.newest_first(workspace.store)):
         if number < keep or record.span not in spans:
-            kept[record.id] = None
+            kept.add(record.id)
         spans.add(record.span)
     folders = [path for path in sorted(workspace.store.runs.glob("*")) if path.is_dir()]
-    return list(kept), [path for path in folders if path.name not in kept and not path.name.startswith(".")]
+    return [path for path in folders if path.name not in kept and not path.name.startswith(".")]
 
 
 def _leftovers(workspace: Workspace) -> Iterator[pathlib.Path]:
@@ -123,8 +123,9 @@ def _leftovers(workspace: Workspace) -> Iterator[pathlib.Path]:
         yield from (path for path in made if not path.parts[-3].startswith(".") and path not in published)
 
 
-def _artifacts(workspace: Workspace, kept_runs: Sequence[str]) -> list[Any]:
-    """ML Metadata's artifacts below the pipeline's root that no kept run made, reused or read."""
+def _artifacts(workspace: Workspace, keep: int) -> list[Any]:
+    """ML Metadata's artifacts below the pipeline's root that none of the last `keep` runs made, reused or read."""
+    kept_runs = [record.id for record in itertools.islice(records.newest_first(workspace.store), keep)]
     if not workspace.store.metadata.is_file() or not kept_runs:
         return []
     metadata = _metadata(workspace)

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Delete old versions, statistics, runs and artifacts that nothing points to, and what killed runs left.
 
-    Kept whatever their age: the champion, the highest version, each accepted span's statistics and newest run.
+    Kept whatever their age: the champion, the highest version, each accepted span's statistics and newest record.
     """
     from pipeline import retention
 
