@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import pyarrow_hotfix  # noqa: F401  CVE-2023-47248: a crafted Parquet file runs code in pyarrow below 14
 
 from components import csv_text
 from components.columns import canonical, kind_of, to_seconds

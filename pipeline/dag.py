@@ -44,9 +44,7 @@ def create_pipeline(workspace: Workspace, inputs: RunInputs) -> Pipeline:
     examples = ExampleGen(splits=config.splits, config=config.example_gen)
     statistics = StatisticsGen(examples=examples.outputs["examples"], config=config.statistics_gen)
     inferred = SchemaGen(statistics=statistics.outputs["statistics"], exclude_splits=["train", "tune"])
-    validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=committed.outputs["result"]
-    )
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=committed.outputs["result"])
     gate = DataGate(
         statistics=statistics.outputs["statistics"],
         schema=committed.outputs["result"],
@@ -114,9 +112,7 @@ def create_pipeline(workspace: Workspace, inputs: RunInputs) -> Pipeline:
 
 
 def _importer(node_id: str, uri: str, artifact_type: Any, properties: dict[str, Any] | None = None) -> Importer:
-    importer = Importer(
-        source_uri=uri, artifact_type=artifact_type, properties=properties, custom_properties=_IMPORTED
-    )
+    importer = Importer(source_uri=uri, artifact_type=artifact_type, properties=properties, custom_properties=_IMPORTED)
     return importer.with_id(node_id)
 
 

@@ -43,8 +43,7 @@ def _build_keras_model(features, hidden_units, dropout, learning_rate):
     wide = [tf.keras.layers.Dense(1)(dense)]
     wide += [tf.keras.layers.Flatten()(tf.keras.layers.Embedding(f.size, 1)(inputs[f.name])) for f in ids]
     deep = tf.keras.layers.concatenate(
-        [dense]
-        + [tf.keras.layers.Flatten()(tf.keras.layers.Embedding(f.size, EMBEDDING)(inputs[f.name])) for f in ids]
+        [dense] + [tf.keras.layers.Flatten()(tf.keras.layers.Embedding(f.size, EMBEDDING)(inputs[f.name])) for f in ids]
     )
     for units in hidden_units:
         deep = tf.keras.layers.Dense(units, activation="relu")(deep)

@@ -107,9 +107,7 @@ def _eval_config(settings: dict) -> tfma.EvalConfig:
     metrics += [tfma.MetricConfig(class_name=name) for name in [*names, "F1Score", "ExampleCount"]]
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
-                signature_name="serving_default", label_key=settings["label"], prediction_key="probability"
-            )
+            tfma.ModelSpec(signature_name="serving_default", label_key=settings["label"], prediction_key="probability")
         ],
         slicing_specs=[tfma.SlicingSpec(), *(tfma.SlicingSpec(feature_keys=keys) for keys in settings["slices"])],
         metrics_specs=[tfma.MetricsSpec(metrics=metrics)],

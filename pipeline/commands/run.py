@@ -20,7 +20,7 @@ from pipeline.workspace import Workspace, open_workspace
 _WAIT_SECONDS = 24 * 3600.0
 # Of several spans' exit codes, the one that most needs a person.
 _GRAVEST = (ExitCode.FAILED, ExitCode.SERVING_FAILED, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
-# A failure of ours or of the machine would repeat itself; bad data or a weak model in one span says nothing of the next.
+# A failure of ours or of the machine would repeat itself; bad data or a weak model says nothing of the next span.
 _GO_ON = (ExitCode.DONE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
 
 
@@ -74,9 +74,7 @@ def command(
     return next((int(code) for code in _GRAVEST if code in codes), int(ExitCode.DONE))
 
 
-def _chosen(
-    workspace: Workspace, found: Sequence[Span], span_name: str | None, next_: bool, all_: bool
-) -> list[Span]:
+def _chosen(workspace: Workspace, found: Sequence[Span], span_name: str | None, next_: bool, all_: bool) -> list[Span]:
     """The spans to run, in order."""
     window = workspace.project.window
     if span_name is not None:
@@ -84,7 +82,7 @@ def _chosen(
     accepted = workspace.store.accepted()
     following = spans.next_span(found, accepted, window)
     if all_:
-        return [] if following is None else [span for span in found[found.index(following) :]]
+        return [] if following is None else list(found[found.index(following) :])
     newest = next((span for span in reversed(found) if span.name in accepted), None)
     if newest is not None and not next_:
         return [newest]

@@ -78,8 +78,8 @@ class Window(Table):
     min_spans: Count = 1
     """A span with fewer spans before it is not run."""
     tune_days: Count = 7
-    """The last days (UTC) of the training window: early stopping, calibration, threshold. The model never trains on
-    them."""
+    """The last days (UTC) of the training window: early stopping, calibration, threshold. The model does not train on
+    them before that is done, and afterwards only with `[model] refit`."""
 
 
 class Vocabulary(Table):
@@ -174,6 +174,9 @@ class Model(Table):
     """Training steps; exactly one of `epochs` and `steps`."""
     patience: Count = 3
     """Evaluations on `tune` without a better loss before training stops."""
+    refit: bool = False
+    """Train anew on `train` and `tune` together, as long as was best on `tune`; calibration and threshold stay those
+    of the model that had not seen `tune`."""
     seed: Annotated[int, pydantic.Field(ge=0, le=2**31 - 1)] = 1
     """Seed of everything random in training."""
     warm_start: bool = False
@@ -219,10 +222,9 @@ class Evaluation(Table):
 class Backtest(Table):
     """What `spanwise backtest` must find: every span in turn, by a model of the spans before it."""
 
-    min_mean: dict[
-        Literal["auc", "pr_auc", "accuracy", "precision", "recall", "f1"],
-        Annotated[float, pydantic.Field(ge=0.0, le=1.0)],
-    ] = pydantic.Field(default_factory=dict)
+    min_mean: dict[Literal["auc", "pr_auc", "accuracy", "precision", "recall", "f1"], Share] = pydantic.Field(
+        default_factory=dict
+    )
     """Metric -> least mean over the spans."""
 
 

@@ -13,6 +13,6 @@ def run_fn(fn_args: Any) -> None:
     Args:
       fn_args: TFX's FnArgs; `custom_config` is what `pipeline.training.settings.Settings.of` reads.
     """
-    from pipeline.training import trainer
+    from pipeline.training.trainer import run
 
-    trainer.run(fn_args)
+    run(fn_args)

@@ -40,7 +40,9 @@ def platt(
     differ more than rows do, so what it says of the label's share is not to be taken at its word.
 
     Args:
-      logits: [n], labels: [n] 0 or 1, weights: [n] >= 0.
+      logits: [n], of label 1.
+      labels: [n] 0 or 1.
+      weights: [n], >= 0.
       strength: of the ridge; 0 is plain Platt scaling, and p (1 - p), about 0.2, goes half the way.
 
     Returns:

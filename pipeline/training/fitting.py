@@ -14,6 +14,7 @@ from absl import logging
 from components import metrics
 from components.errors import SpanwiseError
 from pipeline.project.spec import Model
+from pipeline.training import calibration
 from pipeline.training.network import WideAndDeep
 from pipeline.training.rows import Rows, Streamed
 
@@ -23,7 +24,7 @@ _MOMENTUM = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """What was seen after a round of training steps; losses in nats a row."""
+    """What was seen after a round of training steps; losses in nats a row, that of `tune` after calibration."""
 
     steps: int
     train_loss: float
@@ -33,10 +34,11 @@ class Round:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """All rounds, and which one's weights were kept."""
+    """All rounds, which one's weights were kept, and after what share of the steps that were planned."""
 
     rounds: tuple[Round, ...]
     best: int
+    share: float
 
 
 def fit(network: WideAndDeep, train: Rows | Streamed, tune: Rows, model: Model, log_dir: str | None) -> Training:
@@ -54,8 +56,7 @@ def fit(network: WideAndDeep, train: Rows | Streamed, tune: Rows, model: Model, 
     Raises:
       SpanwiseError: the loss is not a number.
     """
-    size = min(model.batch_size, len(train))
-    rounds = round_lengths(model, len(train) // size)
+    size, rounds = _plan(model, len(train))
     stepper = _Stepper(network, train, size, model, sum(rounds))
     writer = tf.summary.create_file_writer(log_dir) if log_dir else tf.summary.create_noop_writer()
     done: list[Round] = []
@@ -69,7 +70,18 @@ def fit(network: WideAndDeep, train: Rows | Streamed, tune: Rows, model: Model, 
             break
     writer.close()
     network.set_weights(kept)
-    return Training(tuple(done), best)
+    return Training(tuple(done), best, done[best].steps / sum(rounds))
+
+
+def fit_for(share: float, network: WideAndDeep, train: Rows | Streamed, model: Model) -> None:
+    """Train `network` in place for that share of all steps, with the step sizes that `fit` had, unwatched."""
+    size, rounds = _plan(model, len(train))
+    _Stepper(network, train, size, model, sum(rounds)).run(max(1, round(share * sum(rounds))))
+
+
+def _plan(model: Model, rows: int) -> tuple[int, list[int]]:
+    size = min(model.batch_size, rows)
+    return size, round_lengths(model, rows // size)
 
 
 def round_lengths(model: Model, steps_a_pass: int) -> list[int]:
@@ -139,12 +151,15 @@ def _optimizer(model: Model, total: int) -> Any:
 
 
 def _look(network: WideAndDeep, tune: Rows, train_loss: float, steps: int) -> Round:
-    probabilities = 1.0 / (1.0 + np.exp(-mean_logits(network, tune)))
+    logits = mean_logits(network, tune)
+    labels, weights = tune.labels.astype(np.float64), tune.weights.astype(np.float64)
+    # Calibrated first, as the answer will be: else a week with few positives stops training, not a worse network.
+    probabilities = calibration.platt(logits, labels, weights, 0.0)(logits)
     return Round(
         steps=steps,
         train_loss=train_loss,
-        tune_loss=metrics.log_loss(tune.labels, probabilities, tune.weights),
-        tune_auc=metrics.auc(tune.labels, probabilities, tune.weights),
+        tune_loss=metrics.log_loss(labels, probabilities, weights),
+        tune_auc=metrics.auc(labels, probabilities, weights),
     )
 
 

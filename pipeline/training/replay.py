@@ -59,9 +59,7 @@ def _row(example: tf.train.Example, features: Iterable[RawFeature]) -> Row | Non
     """The model's features of an example; None where a text is not UTF-8, which JSON cannot hold."""
     row: Row = {}
     for feature in features:
-        value = example.features.feature[feature.name] if feature.name in example.features.feature else None
-        values = getattr(value, value.WhichOneof("kind")).value if value and value.WhichOneof("kind") else []
-        first = values[0] if values else None
+        first = _first(example, feature.name)
         if isinstance(first, bytes):
             try:
                 first = first.decode()
@@ -69,6 +67,16 @@ def _row(example: tf.train.Example, features: Iterable[RawFeature]) -> Row | Non
                 return None
         row[feature.name] = None if isinstance(first, float) and not math.isfinite(first) else first
     return row
+
+
+def _first(example: tf.train.Example, name: str) -> Any:
+    """A feature's first value, None where it has none."""
+    # Reading an absent entry of the map would make one.
+    if name not in example.features.feature:
+        return None
+    feature = example.features.feature[name]
+    kind = feature.WhichOneof("kind")
+    return next(iter(getattr(feature, kind).value), None) if kind else None
 
 
 def _extreme(features: Sequence[RawFeature]) -> list[Row]:

@@ -37,6 +37,11 @@ class Rows:
         """Weighted share of label 1."""
         return float(np.average(self.labels, weights=self.weights)) if self.weights.sum() > 0 else float("nan")
 
+    def with_rows(self, other: Rows) -> Rows:
+        """These rows and the other's."""
+        columns = [field.name for field in dataclasses.fields(self)]
+        return Rows(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns))
+
     def batches(self, size: int, seed: int) -> tf.data.Dataset:
         """Endless batches of exactly `size` rows in a new order each pass; what a pass leaves over is left out."""
         columns = [tf.constant(c) for c in (self.dense, self.ids, self.labels, self.weights)]

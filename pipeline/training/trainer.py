@@ -32,21 +32,32 @@ def run(fn_args: Any) -> None:
     train = rows.read(fn_args.train_files, layout, settings)
     tune = rows.read_all(fn_args.eval_files, layout, settings)
 
-    network = WideAndDeep(layout, settings.model, train.share)
-    warm = bool(settings.model.warm_start and fn_args.base_model) and warm_start.start_from(
-        fn_args.base_model, network, layout, settings.features, transform
-    )
+    network, warm = _network(fn_args, settings, layout, train.share)
     log_dir = os.path.join(fn_args.model_run_dir, "tune") if fn_args.model_run_dir else None
-    training = fitting.fit(network, train, tune, settings.model, log_dir)
+    fitted = fitting.fit(network, train, tune, settings.model, log_dir)
     decision = decide(fitting.mean_logits(network, tune), tune, settings)
+    if settings.model.refit:
+        files_of_both = [*fn_args.train_files, *fn_args.eval_files]
+        both = train.with_rows(tune) if isinstance(train, rows.Rows) else rows.read(files_of_both, layout, settings)
+        network, _ = _network(fn_args, settings, layout, both.share)
+        fitting.fit_for(fitted.share, network, both, settings.model)
 
     served = export.Served(network, layout, transform, settings.features.columns, decision)
     replayed = replay.content(served, fn_args.transform_graph_path, settings.replay_rows)
     export.save(served, fn_args.serving_model_dir)
     extra = pathlib.Path(fn_args.serving_model_dir) / EXTRA
     history = {"warm_start": warm, "train_rows": len(train), "train_share": train.share, "tune_rows": len(tune)}
-    files.write_json(extra / "model.json", _about(settings, served.raw, decision, training, history))
+    files.write_json(extra / "model.json", _about(settings, served.raw, decision, fitted, history))
     files.write_json(extra / "replay.json", replayed)
+
+
+def _network(fn_args: Any, settings: Settings, layout: Layout, share: float) -> tuple[WideAndDeep, bool]:
+    """A network before training, and whether it has the champion's weights."""
+    network = WideAndDeep(layout, settings.model, share)
+    if not (settings.model.warm_start and fn_args.base_model):
+        return network, False
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    return network, warm_start.start_from(fn_args.base_model, network, layout, settings.features, transform)
 
 
 def decide(logits: Any, tune: rows.Rows, settings: Settings) -> export.Decision:
@@ -77,7 +88,12 @@ def _about(
             feature.name: {"dtype": feature.dtype.name, "missing": _json(feature.missing)}
             for feature in features
         },
-        "training": {**history, "rounds": [{k: _json(v) for k, v in r.items()} for r in rounds], "best": training.best},
+        "training": {
+            **history,
+            "refit": settings.model.refit,
+            "rounds": [{k: _json(v) for k, v in r.items()} for r in rounds],
+            "best": training.best,
+        },
     }
 
 

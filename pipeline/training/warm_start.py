@@ -1,4 +1,4 @@
-"""Begin from an earlier export's weights where they mean the same: rows of the tables follow their vocabulary values."""
+"""Begin from an earlier export's weights: a vocabulary's weights follow its values, whose ids change."""
 
 from __future__ import annotations
 
