@@ -124,9 +124,13 @@ def clustered_interval(
 
     Args:
       metric: called with (labels, probabilities, weights), as `auc` or `average_precision`.
+      labels: [n] 0 or 1.
+      probabilities: [n] predicted probability of label 1.
       clusters: [n] cluster of each row, anything that sorts.
+      weights: [n] example weights; none: all 1.
       level: share of the resampled values inside the interval.
       samples: number of resamples; those that leave the metric undefined are left out.
+      seed: of the resampling.
 
     Returns:
       (low, high); both NaN with fewer than two clusters or no defined resample.
