@@ -87,9 +87,15 @@ def finished(store: Store, key: str) -> RunRecord | None:
             continue
         if record.state == "blocked":
             return record
-        if record.state == "done" and pathlib.Path(record.pushed).is_dir() and _accepted(store, record):
+        if record.state == "done" and _served(store, record) and _accepted(store, record):
             return record
     return None
+
+
+def _served(store: Store, record: RunRecord) -> bool:
+    """What it pushed is there, or has been followed by a newer version (and `gc` may have taken it)."""
+    pushed, champion = pathlib.Path(record.pushed), store.champion()
+    return pushed.is_dir() or (champion is not None and pushed.name.isdigit() and champion.version > int(pushed.name))
 
 
 def _accepted(store: Store, record: RunRecord) -> bool:
