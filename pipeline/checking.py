@@ -83,7 +83,7 @@ def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
     reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {})
     if paths.baseline is not None and not reader.types:
         # A CSV file has no types of its own: one that writes 1 where the other writes 1.0 means the same.
-        reader.types = {name: kind for name, kind in tables.column_types(paths.baseline).items() if kind}
+        reader.types = {name: kind for name, kind in tables.example_types(paths.baseline).items() if kind}
     traits = {path: Traits(path) for path in paths.data}
     statistics = {path: reader.statistics(path, traits[path]) for path in paths.data}
     config, roles, notes = GateConfig(volume=_VOLUME), Roles(), reader.notes

@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from components import csv_text, tables
+from components import tables
 
 # Parts of a date that move on with it. Hours and weekdays come round in every file and are compared.
 _PARTS = ("year", "quarter", "month", "iso_week", "day_of_year", "day")
@@ -59,6 +59,25 @@ class _Integers:
         return self.rows > 1 and self.distinct and (self.rising or span < _DENSE * self.rows)
 
 
+@dataclasses.dataclass
+class _Part:
+    """How often an integer column is equal to a part of a time column, and how often that part has which value."""
+
+    rows: int = 0
+    same: int = 0
+    values: Counter[int] = dataclasses.field(default_factory=Counter)
+
+    def add(self, column: pa.Array, expected: pa.Array) -> None:
+        both = pc.and_(pc.is_valid(column), pc.is_valid(expected))
+        self.rows += pc.sum(both).as_py() or 0
+        self.same += pc.sum(pc.equal(column, expected)).as_py() or 0
+        for entry in pc.value_counts(expected.filter(both)).to_pylist():
+            self.values[entry["values"]] += entry["counts"]
+
+    def share(self, value: int) -> float:
+        return self.values[value] / self.rows
+
+
 class Traits:
     """Gathers what one file's columns are while its batches go by."""
 
@@ -67,7 +86,7 @@ class Traits:
         self._integers: dict[str, _Integers] = {}
         self._not_dates: set[str] = set()
         self._dates: set[str] = set()
-        self._parts: dict[str, dict[str, list[int]]] = {}
+        self._parts: dict[tuple[str, str], _Part] = {}
 
     def watch(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Pass batches of `components.tables` on, having looked at them."""
@@ -87,13 +106,9 @@ class Traits:
         return self.times | (self._dates - self._not_dates)
 
     @property
-    def parts(self) -> set[str]:
-        """Integer columns that repeat a part of such a time: year, month, ..."""
-        return {
-            name
-            for name, parts in self._parts.items()
-            if any(same >= _SAME_PART * rows for same, rows in parts.values() if rows)
-        }
+    def parts(self) -> Mapping[tuple[str, str], _Part]:
+        """(integer column, part of a time column) -> how they agree, where they mostly do."""
+        return {key: part for key, part in self._parts.items() if part.rows and part.same >= _SAME_PART * part.rows}
 
     def integers(self) -> Mapping[str, _Integers]:
         """Integer columns with at least one value."""
@@ -113,16 +128,13 @@ class Traits:
             for part in _PARTS:
                 expected = getattr(pc, part)(time)
                 for name, column in integers.items():
-                    same = pc.sum(pc.equal(column, expected)).as_py() or 0
-                    rows = len(column) - max(column.null_count, expected.null_count)
-                    seen = self._parts.setdefault(name, {}).setdefault(f"{part} {index}", [0, 0])
-                    seen[0], seen[1] = seen[0] + same, seen[1] + rows
+                    self._parts.setdefault((name, f"{part} {index}"), _Part()).add(column, expected)
 
 
 def not_comparable(current: Traits, other: Traits) -> dict[str, str]:
     """Column -> why it is not compared, of columns whose values move on from file to file by nature."""
     found = dict.fromkeys(sorted(current.dates & other.dates), "a time")
-    found |= dict.fromkeys(sorted((current.parts & other.parts) - found.keys()), "a part of a date")
+    found |= dict.fromkeys(sorted(_moving_parts(current, other) - found.keys()), "a part of a date")
     theirs = other.integers()
     for name, ours in sorted(current.integers().items()):
         if name in found or name not in theirs:
@@ -141,17 +153,24 @@ def constants(current: Traits, other: Traits) -> set[str]:
     return {name for name in both if all(side[name].low == side[name].high for side in alone)}
 
 
+def _moving_parts(current: Traits, other: Traits) -> set[str]:
+    """Columns that repeat the same part of a time in both files, and not only as one number would."""
+    found = set()
+    for key in current.parts.keys() & other.parts.keys():
+        ours, theirs = current.parts[key], other.parts[key]
+        commonest = max((ours.share(value) + theirs.share(value)) / 2 for value in ours.values | theirs.values)
+        if commonest < _SAME_PART:
+            found.add(key[0])
+    return found
+
+
 def _apart(ours: _Integers, theirs: _Integers) -> bool:
     assert ours.low is not None and ours.high is not None and theirs.low is not None and theirs.high is not None
     return ours.low > theirs.high or ours.high < theirs.low
 
 
 def _time_columns(path: pathlib.Path) -> list[str]:
-    if path.suffix == ".csv":
-        kinds = csv_text.infer(path, tables.column_names(path), {})
-        return [name for name, kind in kinds.items() if kind in ("time", "zoned")]
-    schema = pq.read_schema(path)
-    return [field.name for field in schema if pa.types.is_temporal(field.type)]
+    return [name for name, type_ in tables.column_types(path).items() if type_.startswith(("timestamp", "date"))]
 
 
 def _as_timestamps(column: pa.Array) -> pa.Array | None:

@@ -44,6 +44,11 @@ class FeatureStats:
         return self.missing / self.rows if self.rows else 0.0
 
     @property
+    def present_share(self) -> float:
+        """Share of examples with the feature, 0..1."""
+        return 1.0 - self.missing_share
+
+    @property
     def counted_whole(self) -> bool:
         """`counts` holds every value."""
         return self.unique is not None and len(self.counts) >= self.unique

@@ -9,6 +9,9 @@ from components.gate.config import Level, Limit
 from components.gate.findings import Against, Finding
 from components.gate.profile import Distance, FeatureStats
 
+_MOSTLY = 0.5
+_GONE = 0.1
+
 
 def numeric_distance(
     check: str, current: FeatureStats, other: FeatureStats, distance: Distance, limit: Limit, against: Against
@@ -92,7 +95,8 @@ def missing(check: str, current: FeatureStats, other: FeatureStats, limit: Limit
     """The share of examples without the feature moved by more than the limit.
 
     The limit is held against the near end of the interval of the difference (Newcombe), so 40 rows do not fire on what
-    40,000 would. Fewer missing than before is worth a warning and never blocks.
+    40,000 would. Fewer missing than before is worth a warning and never blocks. A feature that most examples lack comes
+    and goes with what it depends on (gusts, when it blows), and blocks only once nine in ten of its values are gone.
 
     Args:
       check: `missing` or `missing_skew`.
@@ -108,7 +112,7 @@ def missing(check: str, current: FeatureStats, other: FeatureStats, limit: Limit
     if reached is None:
         return None
     severity, bound = reached
-    if measured < 0:
+    if measured < 0 or (other.missing_share > _MOSTLY and current.present_share > _GONE * other.present_share):
         severity, bound = "warn", limit.lowest or bound
     message = (
         f"{current.name}: missing in {_percent(current.missing_share)} of examples, "
