@@ -154,7 +154,7 @@ def _look(network: WideAndDeep, tune: Rows, train_loss: float, steps: int) -> Ro
     logits = mean_logits(network, tune)
     labels, weights = tune.labels.astype(np.float64), tune.weights.astype(np.float64)
     # Calibrated first, as the answer will be: else a week with few positives stops training, not a worse network.
-    probabilities = calibration.platt(logits, labels, weights, 0.0)(logits)
+    probabilities = calibration.platt(logits, labels, weights)(logits)
     return Round(
         steps=steps,
         train_loss=train_loss,

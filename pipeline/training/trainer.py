@@ -19,9 +19,6 @@ from pipeline.training.settings import Layout, Settings
 EXTRA = pathlib.Path("assets.extra") / "spanwise"
 """Below the SavedModel: model.json and replay.json."""
 
-CALIBRATION_STRENGTH = 0.2
-"""See `calibration.platt`."""
-
 
 def run(fn_args: Any) -> None:
     """See `pipeline.training.run_fn`."""
@@ -63,7 +60,7 @@ def _network(fn_args: Any, settings: Settings, layout: Layout, share: float) -> 
 def decide(logits: Any, tune: rows.Rows, settings: Settings) -> export.Decision:
     """Calibration and threshold from `tune`, the last days before the newest span."""
     labels, weights = tune.labels.astype(np.float64), tune.weights.astype(np.float64)
-    found = calibration.platt(logits, labels, weights, CALIBRATION_STRENGTH)
+    found = calibration.held_slope(logits, labels, weights)
     # As the graph computes it, so that the threshold lies between the same neighbours.
     probabilities = found(logits).astype(np.float32)
     threshold = metrics.best_threshold(labels, probabilities, settings.threshold_metric, weights)

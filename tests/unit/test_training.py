@@ -43,32 +43,42 @@ def test_platt_finds_the_distortion_it_is_to_undo():
     generator = np.random.default_rng(1)
     truth = generator.normal(0, 2, 200_000)
     labels = (generator.random(len(truth)) < 1 / (1 + np.exp(-truth))).astype(float)
-    found = calibration.platt((truth - 0.7) / 1.8, labels, np.ones_like(labels), 0.0)
+    found = calibration.platt((truth - 0.7) / 1.8, labels, np.ones_like(labels))
     assert found.scale == pytest.approx(1.8, rel=0.02) and found.shift == pytest.approx(0.7, abs=0.02)
 
 
-def test_platt_without_ridge_gives_the_share_of_positives_with_it_less_than_half_of_the_way():
+def test_platt_gives_the_weighted_share_of_positives():
     generator = np.random.default_rng(2)
     logits = generator.normal(-1, 1, 5000)
-    labels = (generator.random(5000) < 0.5).astype(float)
+    labels = (generator.random(5000) < 0.1 + 0.5 * (logits > 0)).astype(float)
     weights = generator.random(5000)
-    before = float(np.average(calibration.Calibration()(logits), weights=weights))
-    plain = calibration.platt(logits, labels, weights, 0.0)
-    assert np.average(plain(logits), weights=weights) == pytest.approx(np.average(labels, weights=weights))
-    held = calibration.platt(logits, labels, weights, 1.0)
-    assert before < np.average(held(logits), weights=weights) < np.average(labels, weights=weights)
+    found = calibration.platt(logits, labels, weights)
+    assert np.average(found(logits), weights=weights) == pytest.approx(np.average(labels, weights=weights), abs=1e-3)
+
+
+def test_held_slope_goes_half_way_and_leaves_the_level():
+    generator = np.random.default_rng(3)
+    truth = generator.normal(-1, 1, 50_000)
+    labels = (generator.random(len(truth)) < 1 / (1 + np.exp(-truth))).astype(float)
+    ones = np.ones_like(labels)
+    overconfident = 2.0 * truth + 0.5
+    found = calibration.held_slope(overconfident, labels, ones)
+    assert found.scale == pytest.approx(0.75, abs=0.02)
+    line = found.scale * overconfident + found.shift
+    assert line.mean() == pytest.approx(overconfident.mean())
+    assert calibration.held_slope(truth, labels, ones).scale == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("labels", [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
-def test_platt_never_turns_the_order_round_and_takes_one_class_as_nothing_to_learn(labels):
-    found = calibration.platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array(labels), np.ones(4), 0.0)
-    assert found == calibration.Calibration()
+@pytest.mark.parametrize("way", [calibration.platt, calibration.held_slope])
+def test_calibration_never_turns_the_order_round_and_learns_nothing_from_one_class(way, labels):
+    assert way(np.array([-2.0, -1.0, 1.0, 2.0]), np.array(labels), np.ones(4)) == calibration.Calibration()
 
 
-def test_platt_is_finite_on_one_logit_and_on_perfect_order():
-    same = calibration.platt(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0]), np.ones(4), 0.0)
+def test_calibration_is_finite_on_one_logit_and_on_perfect_order():
+    same = calibration.platt(np.zeros(4), np.array([1.0, 0.0, 0.0, 0.0]), np.ones(4))
     assert same(np.zeros(1))[0] == pytest.approx(0.25, abs=1e-3)
-    perfect = calibration.platt(np.array([-1.0, 1.0]), np.array([0.0, 1.0]), np.ones(2), 0.1)
+    perfect = calibration.platt(np.array([-1.0, 1.0]), np.array([0.0, 1.0]), np.ones(2))
     assert np.isfinite([perfect.scale, perfect.shift]).all() and perfect.scale > 1.0
 
 
@@ -113,7 +123,7 @@ def test_learns_a_known_truth_and_keeps_the_best_round(optimizer):
     assert training.best == int(np.argmin(losses))
     assert training.rounds[training.best].tune_auc > 0.80
     kept = fitting.mean_logits(network, tune)
-    calibrated = calibration.platt(kept, tune.labels.astype(float), tune.weights.astype(float), 0.0)(kept)
+    calibrated = calibration.platt(kept, tune.labels.astype(float), tune.weights.astype(float))(kept)
     assert metrics.log_loss(tune.labels, calibrated) == pytest.approx(min(losses), rel=1e-6)
     assert training.share == training.rounds[training.best].steps / sum(fitting.round_lengths(model, 4000 // 64))
 
