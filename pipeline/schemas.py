@@ -2,7 +2,7 @@
 
 A proposal relaxes the committed schema as little as the span's statistics ask for (TFDV's `update_schema`): ranges are
 widened, values added, presence lowered; what a person wrote about the rest (comments, environments, comparators,
-limits) stays. Where there is no committed schema, the proposal is what SchemaGen inferred.
+limits) stays. Where there is no committed schema, the proposal starts from what SchemaGen inferred.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pipeline import records
 
 TRAINING, SERVING = "TRAINING", "SERVING"
 _ENTIRE = 1.0
+# Of a long list of values the rare ones come and go: so much of the mass must be on the list. A short one is closed.
+_CLOSED_LIST = 10
+_LISTED_MASS = 0.95
 
 Schema = Any  # tensorflow_metadata.proto.v0.schema_pb2.Schema, which mypy does not see into
 
@@ -32,8 +35,8 @@ class Evidence:
     span: str
     inferred_path: pathlib.Path
     """SchemaGen's schema.pbtxt."""
-    statistics_path: pathlib.Path
-    """FeatureStats.pb of the split `eval`."""
+    statistics_paths: tuple[pathlib.Path, ...]
+    """FeatureStats.pb of each split: the span and those that train for it, all of which the gate looks at."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +63,9 @@ def find_evidence(store: Store, span: str | None = None) -> Evidence:
         if None in uris or span not in (None, record.span):
             continue
         inferred, statistics = (pathlib.Path(str(uri)) for uri in uris)
-        found = Evidence(
-            record.id, record.span, inferred / "schema.pbtxt", statistics / "Split-eval" / "FeatureStats.pb"
-        )
-        if found.inferred_path.is_file() and found.statistics_path.is_file():
+        splits = tuple(sorted(statistics.glob("Split-*/FeatureStats.pb")))
+        found = Evidence(record.id, record.span, inferred / "schema.pbtxt", splits)
+        if found.inferred_path.is_file() and splits:
             return found
     what = f"span {span}" if span else "a span"
     again = f"spanwise run --span {span}" if span else "spanwise run"
@@ -101,7 +103,7 @@ def propose(committed: Schema | None, evidence: Evidence, label: str, open_colum
     """A schema that the span of `evidence` fits.
 
     Args:
-      committed: the schema to relax; None: take what SchemaGen inferred.
+      committed: the schema to relax; None: begin with what SchemaGen inferred.
       evidence: what a run left.
       label: expected in training, not in serving.
       open_columns: text columns whose values are new in every span (the key's): they get no list of allowed values.
@@ -111,22 +113,28 @@ def propose(committed: Schema | None, evidence: Evidence, label: str, open_colum
     """
     import tensorflow_data_validation as tfdv
 
-    statistics = tfdv.load_stats_binary(str(evidence.statistics_path))
+    splits = [tfdv.load_stats_binary(str(path)) for path in evidence.statistics_paths]
     inferred = read(evidence.inferred_path)
     if inferred is None:
         raise UsageError(f"{evidence.inferred_path}: is empty; run span {evidence.span} again.")
     _make_own(inferred, label, open_columns)
-    if committed is None:
-        return inferred
-    known = {f.name: f for f in committed.feature}
-    present = {f.path.step[0] for f in statistics.datasets[0].features if _values(f)}
-    updated = tfdv.update_schema(committed, statistics)
-    result = type(committed)()
+    before_all = inferred if committed is None else committed
+    known = {f.name: f for f in before_all.feature}
+    present = {f.path.step[0] for split in splits for f in split.datasets[0].features if _values(f)}
+    inferred_names = {f.name for f in inferred.feature}
+    updated = before_all
+    for split in splits:
+        updated = tfdv.update_schema(updated, split)
+    result = type(updated)()
     result.CopyFrom(updated)
     del result.feature[:]
     for feature in updated.feature:
         before = known.get(feature.name)
-        if before is None or (_deprecated(feature) and not _deprecated(before) and feature.name in present):
+        if before is None and feature.name not in inferred_names:
+            # Only in older spans of the window: known, not required.
+            feature.ClearField("presence")
+            result.feature.add().CopyFrom(feature)
+        elif before is None or (_deprecated(feature) and not _deprecated(before) and feature.name in present):
             # New, or of another type than the committed one, which TFDV then only stops looking at.
             _graft(result, inferred, feature.name, before)
         elif _deprecated(before) or not _deprecated(feature):
@@ -165,6 +173,7 @@ def _make_own(inferred: Schema, label: str, open_columns: Collection[str]) -> No
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     inferred.default_environment[:] = [TRAINING, SERVING]
+    domains = {domain.name: domain.value for domain in inferred.string_domain}
     for feature in inferred.feature:
         if feature.HasField("shape"):
             # A shape makes every parser refuse a row without the feature, before the gate has a say.
@@ -175,6 +184,8 @@ def _make_own(inferred: Schema, label: str, open_columns: Collection[str]) -> No
             feature.ClearField("int_domain")
             if feature.name in open_columns:
                 feature.ClearField("domain")
+        if len(domains.get(feature.domain, ())) > _CLOSED_LIST:
+            feature.distribution_constraints.min_domain_mass = _LISTED_MASS
         if feature.name == label:
             feature.not_in_environment[:] = [SERVING]
     _drop_unused_domains(inferred)

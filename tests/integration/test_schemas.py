@@ -48,7 +48,7 @@ def evidence(folder: pathlib.Path, table: pa.Table) -> schemas.Evidence:
     statistics = folder / "statistics" / "Split-eval" / "FeatureStats.pb"
     inferred = tfdv.infer_schema(tfdv.load_stats_binary(str(statistics)), infer_feature_shape=True)
     schemas.write(inferred, folder / "schema" / "schema.pbtxt")
-    return schemas.Evidence("run", "2013-05", folder / "schema" / "schema.pbtxt", statistics)
+    return schemas.Evidence("run", "2013-05", folder / "schema" / "schema.pbtxt", (statistics,))
 
 
 def anomalies(statistics: pathlib.Path, schema: object, environment: str = "TRAINING") -> dict[str, str]:
@@ -58,7 +58,7 @@ def anomalies(statistics: pathlib.Path, schema: object, environment: str = "TRAI
 
 @pytest.mark.parametrize("path", SAMPLE, ids=lambda path: path.stem)
 def test_honest_months_fit_the_committed_schema(tmp_path, path):
-    assert anomalies(evidence(tmp_path / "e", labelled(path)).statistics_path, schemas.read(COMMITTED)) == {}
+    assert anomalies(evidence(tmp_path / "e", labelled(path)).statistics_paths[0], schemas.read(COMMITTED)) == {}
 
 
 @pytest.mark.slow
@@ -67,13 +67,13 @@ def test_the_whole_year_fits_the_committed_schema(tmp_path):
     months = sorted((tmp_path / "year").glob("*.parquet"))
     assert len(months) == 12
     for month in months:
-        found = anomalies(evidence(tmp_path / month.stem, labelled(month)).statistics_path, schemas.read(COMMITTED))
+        found = anomalies(evidence(tmp_path / month.stem, labelled(month)).statistics_paths[0], schemas.read(COMMITTED))
         assert found == {}, month
 
 
 def test_the_label_is_expected_in_training_and_not_in_serving(tmp_path):
     committed = schemas.read(COMMITTED)
-    served = evidence(tmp_path / "e", labelled(SAMPLE[0]).drop(["late"])).statistics_path
+    served = evidence(tmp_path / "e", labelled(SAMPLE[0]).drop(["late"])).statistics_paths[0]
 
     assert anomalies(served, committed, "SERVING") == {}
     assert anomalies(served, committed, "TRAINING") == {"late": "Column is completely missing"}
@@ -102,11 +102,11 @@ def faulty(tmp_path) -> schemas.Evidence:
 
 def test_a_proposal_fits_the_span_and_leaves_the_rest_of_the_schema_alone(faulty):
     committed = schemas.read(COMMITTED)
-    assert {*FAULTS, "humid"} == set(anomalies(faulty.statistics_path, committed))
+    assert {*FAULTS, "humid"} == set(anomalies(faulty.statistics_paths[0], committed))
 
     proposed = schemas.propose(committed, faulty, "late", ["date"])
 
-    assert anomalies(faulty.statistics_path, proposed) == {}
+    assert anomalies(faulty.statistics_paths[0], proposed) == {}
     assert {feature.name for feature in proposed.feature} == {f.name for f in committed.feature} - {"humid"} | {
         "zip",
         "gate",
@@ -149,7 +149,7 @@ def test_the_first_schema_is_the_inferred_one_with_the_label_for_training_and_an
     assert not features["date"].domain
     assert {domain.name for domain in proposed.string_domain} >= {"carrier", "origin"}
     assert not any(feature.HasField("shape") for feature in proposed.feature)
-    assert anomalies(first.statistics_path, proposed) == {}
+    assert anomalies(first.statistics_paths[0], proposed) == {}
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def bench(tmp_path, faulty) -> Workbench:
     record = RunRecord("r1", "2013-05", 1, "d", "k", "beam", "2013-05-01T00:00:00Z", state="blocked")
     record.artifacts = {
         "SchemaGen.schema": str(faulty.inferred_path.parent),
-        "StatisticsGen.statistics": str(faulty.statistics_path.parents[1]),
+        "StatisticsGen.statistics": str(faulty.statistics_paths[0].parents[1]),
     }
     record.write(Store(work.root))
     return work
