@@ -53,6 +53,11 @@ class _Integers:
         self.last, self.rows = int(values[-1]), self.rows + len(values)
 
     @property
+    def constant(self) -> bool:
+        """One value in every row that has any."""
+        return self.low == self.high
+
+    @property
     def numbered(self) -> bool:
         """Each row another value, close together: a running number, in order or not."""
         span = (self.high or 0) - (self.low or 0)
@@ -137,7 +142,7 @@ def not_comparable(current: Traits, other: Traits) -> dict[str, str]:
     found |= dict.fromkeys(sorted(_moving_parts(current, other) - found.keys()), "a part of a date")
     theirs = other.integers()
     for name, ours in sorted(current.integers().items()):
-        if name in found or name not in theirs:
+        if name in found or name not in theirs or (ours.constant and theirs[name].constant):
             continue
         if ours.numbered and theirs[name].numbered:
             found[name] = "a running number"
@@ -148,9 +153,8 @@ def not_comparable(current: Traits, other: Traits) -> dict[str, str]:
 
 def constants(current: Traits, other: Traits) -> set[str]:
     """Integer columns with one value in each file: one value says nothing of how much the next may differ."""
-    both = current.integers().keys() & other.integers().keys()
-    alone = (current.integers(), other.integers())
-    return {name for name in both if all(side[name].low == side[name].high for side in alone)}
+    ours, theirs = current.integers(), other.integers()
+    return {name for name in ours.keys() & theirs.keys() if ours[name].constant and theirs[name].constant}
 
 
 def _moving_parts(current: Traits, other: Traits) -> set[str]:

@@ -8,7 +8,7 @@ import pathlib
 
 import click
 
-from components.errors import ExitCode
+from components.errors import ExitCode, UsageError
 from pipeline.commands.options import format_option
 
 _FILE = click.Path(path_type=pathlib.Path)
@@ -45,6 +45,8 @@ def command(
     for path in (current, baseline, serving):
         if path is not None:
             tables.column_names(path)
+    if schema is not None and not schema.is_file():
+        raise UsageError(f"{schema}: no such file. --schema takes a schema as text (schema.pbtxt).")
     loaded = project.load(project_file) if project_file else None
     with libraries_to(pathlib.Path(os.devnull)):
         from pipeline import checking

@@ -1,0 +1,183 @@
+"""The whole judgement, with TFDV measuring, on small tables made here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.gate import measure
+from components.gate.config import GateConfig
+from components.gate.judge import Evidence, Roles, judge
+from components.statistics_gen import in_process
+
+ROWS = 5000
+IDENTITY = {"project": "p", "span": "2", "span_version": 1, "digest": "d", "baseline_span": "1", "as_of": ""}
+SCHEMA = """
+default_environment: "TRAINING"  default_environment: "SERVING"
+feature { name: "amount" type: FLOAT presence { min_fraction: 0.9 min_count: 1 } float_domain { min: 0 max: 1000 } }
+feature { name: "place" type: BYTES presence { min_fraction: 1 min_count: 1 }
+          string_domain { value: "a" value: "b" value: "c" } }
+feature { name: "hour" type: INT presence { min_fraction: 1 min_count: 1 } int_domain { min: 0 max: 23 } }
+feature { name: "late" type: INT presence { min_fraction: 1 min_count: 1 } not_in_environment: "SERVING" }
+"""
+ROLES = Roles(label="late", key=("id",))
+
+
+def columns(seed: int = 0, rows: int = ROWS) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    return {
+        "amount": rng.normal(100, 10, rows).astype(np.float32),
+        "place": rng.choice(["a", "b", "c"], rows, p=[0.5, 0.3, 0.2]),
+        "hour": rng.integers(0, 24, rows),
+        "late": (rng.random(rows) < 0.2).astype(int),
+    }
+
+
+def statistics(data: Mapping[str, Any]) -> Any:
+    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in data.items()})
+    table = table.set_column(1, "place", table["place"].cast(pa.large_binary()))
+    return in_process.table_statistics(table.combine_chunks().to_batches())
+
+
+BASELINE = statistics(columns(seed=1))
+
+
+def judged(data: Mapping[str, Any], config: GateConfig | None = None, **evidence: Any) -> dict[str, Any]:
+    parts = {"schema": text_format.Parse(SCHEMA, schema_pb2.Schema()), "baseline": BASELINE, **evidence}
+    return judge(Evidence({"eval": statistics(data)}, **parts), config or GateConfig(), ROLES, IDENTITY)
+
+
+def first(verdict: Mapping[str, Any]) -> tuple[str, str, str]:
+    found = verdict["findings"][0]
+    return found["severity"], found["check"], found["feature"]
+
+
+def spoiled(**changes: Any) -> dict[str, Any]:
+    data = columns()
+    for name, change in changes.items():
+        data[name] = change(data[name])
+    return data
+
+
+def test_another_sample_of_the_same_passes() -> None:
+    verdict = judged(columns())
+    assert (verdict["verdict"], verdict["findings"]) == ("pass", [])
+    assert verdict["notes"] == ["No serving statistics: skew between training and serving was not checked."]
+
+
+def test_verdict_is_the_same_every_time() -> None:
+    assert judged(spoiled(amount=lambda v: v * 0.1)) == judged(spoiled(amount=lambda v: v * 0.1))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (spoiled(amount=lambda v: v * 0.1), ("error", "numeric_drift", "amount")),
+        (spoiled(amount=lambda v: v + 8), ("warn", "numeric_drift", "amount")),
+        (spoiled(amount=lambda v: -v), ("error", "schema", "amount")),
+        (spoiled(amount=lambda v: np.where(np.arange(ROWS) % 3, v, np.nan)), ("error", "missing", "amount")),
+        (spoiled(place=lambda v: np.where(v == "a", "b", v)), ("error", "categorical_drift", "place")),
+        (spoiled(place=lambda v: np.where(np.arange(ROWS) % 7, v, "z")), ("error", "schema", "place")),
+        (spoiled(hour=lambda v: v // 2), ("warn", "numeric_drift", "hour")),
+        (spoiled(hour=lambda v: v + 24), ("error", "numeric_drift", "hour")),
+        (spoiled(late=lambda v: 1 - v), ("warn", "label_drift", "late")),
+    ],
+)
+def test_damage_is_named(data: dict[str, Any], expected: tuple[str, str, str]) -> None:
+    assert first(judged(data)) == expected
+
+
+def test_lost_rows_are_found() -> None:
+    verdict = judged({name: values[: ROWS // 3] for name, values in columns().items()})
+    assert [(f["check"], f["severity"], f["feature"]) for f in verdict["findings"]] == [("volume", "error", None)]
+
+
+def test_lost_column_is_one_finding() -> None:
+    data = columns()
+    del data["hour"]
+    verdict = judged(data)
+    assert [(f["check"], f["kind"], f["feature"]) for f in verdict["findings"]] == [
+        ("schema", "missing_column", "hour")
+    ]
+
+
+def test_seven_sigma_outlier_does_not_hide_a_shift() -> None:
+    # TFDV's default histogram does: 1e-6 against 0.1 on quantiles.
+    data = spoiled(amount=lambda v: np.append(v[1:] + 5, np.float32(1e6)))
+    found = [f for f in judged(data)["findings"] if f["check"] == "numeric_drift"]
+    assert found[0]["measured"] > 0.1
+
+
+def test_first_run_says_there_is_no_baseline_and_judges_the_training_window_too() -> None:
+    bad = statistics(spoiled(hour=lambda v: v + 24))
+    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    splits = {"eval": statistics(columns()), "train": bad}
+    without = judge(Evidence(splits, schema), GateConfig(), ROLES, {**IDENTITY, "baseline_span": None})
+    assert "No baseline yet" in without["notes"][0]
+    assert [(f["split"], f["check"], f["feature"]) for f in without["findings"]] == [("train", "schema", "hour")]
+    # Later the window's spans have been admitted one by one.
+    assert judge(Evidence(splits, schema, BASELINE), GateConfig(), ROLES, IDENTITY)["findings"] == []
+
+
+def test_no_committed_schema_blocks_and_says_how_to_accept_one() -> None:
+    verdict = judge(Evidence({"eval": BASELINE}), GateConfig(), ROLES, IDENTITY, schema_needed=True)
+    assert verdict["verdict"] == "blocked"
+    assert verdict["findings"][0]["kind"] == "no_schema"
+
+
+def test_skew_is_found_and_serving_needs_no_label() -> None:
+    data = spoiled(amount=lambda v: v * 3)
+    del data["late"]
+    verdict = judged(columns(), serving=statistics(data))
+    assert [(f["check"], f["feature"], f["split"]) for f in verdict["findings"]] == [
+        ("numeric_skew", "amount", "serving")
+    ]
+    assert verdict["notes"] == []
+
+
+def test_key_is_not_compared_but_a_feature_in_it_is() -> None:
+    data = {**columns(), "id": np.arange(ROWS) + 10**6}
+    base = statistics({**columns(seed=1), "id": np.arange(ROWS)})
+    assert all(f["check"] == "schema" for f in judged(data, baseline=base)["findings"])
+    used = Roles(label="late", key=("id",), features=("id",))
+    verdict = judge(Evidence({"eval": statistics(data)}, None, base), GateConfig(), used, IDENTITY)
+    assert first(verdict) == ("error", "numeric_drift", "id")
+
+
+def test_distance_is_zero_on_itself_and_the_same_both_ways() -> None:
+    one, other = statistics(columns()), statistics(spoiled(amount=lambda v: v + 3, hour=lambda v: v // 2))
+    how = {"amount": "numeric", "hour": "numeric", "place": "categorical", "late": "categorical"}
+    assert {d.value for d in measure.distances(one, one, how).values()} == {0.0}
+    there, back = measure.distances(one, other, how), measure.distances(other, one, how)
+    for name in how:
+        assert there[name].value == pytest.approx(back[name].value, abs=1e-6)
+
+
+def test_distances_are_those_reckoned_by_hand() -> None:
+    ours = statistics({"n": [1] * 60 + [2] * 40, "place": ["a"] * 70 + ["b"] * 30})
+    theirs = statistics({"n": [1] * 30 + [2] * 70, "place": ["a"] * 50 + ["c"] * 50})
+    found = measure.distances(ours, theirs, {"n": "numeric", "place": "categorical"})
+
+    def entropy(*shares: float) -> float:
+        return -sum(p * math.log2(p) for p in shares if p)
+
+    divergence = entropy(0.45, 0.55) - (entropy(0.6, 0.4) + entropy(0.3, 0.7)) / 2
+    assert found["n"].value == pytest.approx(divergence, abs=1e-6)
+    assert found["n"].bins == 2
+    assert found["place"].value == pytest.approx(0.5)
+
+
+def test_integers_that_a_schema_calls_names_are_compared_value_by_value() -> None:
+    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    schema.feature[2].int_domain.is_categorical = True
+    verdict = judged(spoiled(hour=lambda v: np.where(v < 6, 0, v)), schema=schema)
+    found = next(f for f in verdict["findings"] if f["feature"] == "hour")
+    assert found["check"] == "categorical_drift"
+    assert "share of '0'" in found["message"]
