@@ -89,5 +89,9 @@ def _record(artifact: Any) -> ArtifactRecord:
 
 
 def _value(value: Any) -> Any:
+    from google.protobuf import json_format
+
     kind = value.WhichOneof("value")
+    if kind == "struct_value":
+        return json_format.MessageToDict(value.struct_value)
     return getattr(value, kind) if kind in ("int_value", "double_value", "string_value", "bool_value") else None

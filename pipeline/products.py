@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pipeline import lineage
 from pipeline.observe import NodeRun
 
+_ORDER = ("train", "tune", "eval")
 _Outputs = Mapping[str, lineage.ArtifactRecord]
 
 
@@ -26,9 +28,32 @@ def _properties(outputs: _Outputs, key: str) -> Mapping[str, Any]:
 
 def _examples(outputs: _Outputs) -> str:
     found = _properties(outputs, "examples")
-    rows = [f"{split} {found[f'{split}_rows']:,}" for split in ("train", "tune", "eval") if f"{split}_rows" in found]
+    rows = [f"{split} {found[f'{split}_rows']:,}" for split in _ORDER if f"{split}_rows" in found]
     left_out = sum(value for name, value in found.items() if name.endswith("_unlabelled"))
     return ", ".join(rows) + " rows" + (f"; {left_out:,} without a label left out" if left_out else "")
+
+
+def _statistics(outputs: _Outputs) -> str:
+    return f"of {_splits(_properties(outputs, 'statistics').get('split_names', '[]'))}"
+
+
+def _anomalies(outputs: _Outputs) -> str:
+    blessed = _properties(outputs, "anomalies").get("blessed") or {}
+    anomalous = [split for split, good in blessed.items() if not good]
+    return f"anomalies in {', '.join(sorted(anomalous))}" if anomalous else "no anomalies"
+
+
+def _trained(outputs: _Outputs) -> str:
+    uri = outputs["model"].uri if "model" in outputs else ""
+    try:
+        model = json.loads(pathlib.Path(uri, "Format-Serving/assets.extra/spanwise/model.json").read_text())
+        return f"{len(model['training']['rounds'])} rounds, threshold {model['threshold']:.3f}"
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
+def _splits(names: str) -> str:
+    return ", ".join(sorted(json.loads(names), key=_ORDER.index)) if set(json.loads(names)) <= set(_ORDER) else names
 
 
 def _verdict(outputs: _Outputs) -> str:
@@ -55,7 +80,13 @@ def _pushed(outputs: _Outputs) -> str:
 
 _WORDS: dict[str, Callable[[_Outputs], str]] = {
     "ExampleGen": _examples,
+    "StatisticsGen": _statistics,
+    "SchemaGen": lambda _: "what the newest span looks like",
+    "ExampleValidator": _anomalies,
     "DataGate": _verdict,
+    "Admit": lambda _: "the schema, admitted",
+    "Transform": lambda _: "one graph for training and serving",
+    "Trainer": _trained,
     "Evaluator": _evaluation,
     "InfraCheck": _infra,
     "Pusher": _pushed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import Any
 
@@ -21,8 +20,9 @@ def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
     spoiled = next(iter(sorted((directory / "data" / "spoiled").glob(f"*{baseline.suffix}"))), None)
     if spoiled is None:
         return ""
-    place, against = (os.path.relpath(path) for path in (spoiled, baseline))
-    return f"  A bad one spanwise check {place} --baseline {against}"
+    here = pathlib.Path.cwd()
+    place, against = (path.relative_to(here) if path.is_relative_to(here) else path for path in (spoiled, baseline))
+    return f"  Bad data spanwise check {place} --baseline {against}"
 
 
 def of_run(record: RunRecord, *, repeated: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""The training loop: rounds of steps, `tune` looked at after each, the best round kept."""
+"""Training in rounds: `tune` looked at after each, the best round kept."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-import tf_keras
 from absl import logging
 
 from components import metrics
-from components.errors import SpanwiseError
 from pipeline.project.spec import Model
 from pipeline.training import calibration
 from pipeline.training.network import WideAndDeep
 from pipeline.training.rows import Rows, Streamed
+from pipeline.training.stepping import Stepper
 
 _PREDICT_BATCH = 8192
-_MOMENTUM = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,47 +39,55 @@ class Training:
     share: float
 
 
-def fit(network: WideAndDeep, train: Rows | Streamed, tune: Rows, model: Model, log_dir: str | None) -> Training:
-    """Train `network` in place, by log loss; afterwards it has the weights of the round that was best on `tune`.
-
-    A round is one pass over `train`. The step size falls to nothing along a cosine (Loshchilov and Hutter 2017).
+class Fitter:
+    """Trains one network in place by log loss: watched by `tune`, and if wanted once more with more rows.
 
     Args:
-      network: fresh, or warm from another training.
-      train: what it learns from.
-      tune: rows that are later in time, for early stopping.
+      network: fresh, or warm from another training; both trainings begin from these weights.
       model: `[model]` of the project file.
-      log_dir: where TensorBoard's event files go, or None.
-
-    Raises:
-      SpanwiseError: the loss is not a number.
     """
-    size, rounds = _plan(model, len(train))
-    stepper = _Stepper(network, train, size, model, sum(rounds))
-    writer = tf.summary.create_file_writer(log_dir) if log_dir else tf.summary.create_noop_writer()
-    done: list[Round] = []
-    kept, best = network.get_weights(), 0
-    for steps in rounds:
-        done.append(_look(network, tune, stepper.run(steps), steps + (done[-1].steps if done else 0)))
-        _report(done[-1], writer)
-        if done[-1].tune_loss < done[best].tune_loss or len(done) == 1:
-            kept, best = network.get_weights(), len(done) - 1
-        elif len(done) - 1 - best >= model.patience:
-            break
-    writer.close()
-    network.set_weights(kept)
-    return Training(tuple(done), best, done[best].steps / sum(rounds))
 
+    def __init__(self, network: WideAndDeep, model: Model) -> None:
+        self._network, self._model = network, model
+        self._initial = network.get_weights()
+        self._stepper = Stepper(network, model)
 
-def fit_for(share: float, network: WideAndDeep, train: Rows | Streamed, model: Model) -> None:
-    """Train `network` in place for that share of all steps, with the step sizes that `fit` had, unwatched."""
-    size, rounds = _plan(model, len(train))
-    _Stepper(network, train, size, model, sum(rounds)).run(max(1, round(share * sum(rounds))))
+    def fit(self, train: Rows | Streamed, tune: Rows, log_dir: str | None) -> Training:
+        """Learn from `train`; afterwards the network has the weights of the round that was best on `tune`.
 
+        Args:
+          train: a round is one pass over it.
+          tune: rows that are later in time, for early stopping.
+          log_dir: where TensorBoard's event files go, or None.
 
-def _plan(model: Model, rows: int) -> tuple[int, list[int]]:
-    size = min(model.batch_size, rows)
-    return size, round_lengths(model, rows // size)
+        Raises:
+          SpanwiseError: the loss is not a number.
+        """
+        rounds = self._start(train)
+        writer = tf.summary.create_file_writer(log_dir) if log_dir else tf.summary.create_noop_writer()
+        done: list[Round] = []
+        kept, best = self._initial, 0
+        for steps in rounds:
+            done.append(_look(self._network, tune, self._stepper.run(steps), steps + (done[-1].steps if done else 0)))
+            _report(done[-1], writer)
+            if done[-1].tune_loss < done[best].tune_loss or len(done) == 1:
+                kept, best = self._network.get_weights(), len(done) - 1
+            elif len(done) - 1 - best >= self._model.patience:
+                break
+        writer.close()
+        self._network.set_weights(kept)
+        return Training(tuple(done), best, done[best].steps / sum(rounds))
+
+    def refit(self, rows: Rows | Streamed, share: float) -> None:
+        """Learn anew from `rows`, for that share of all planned steps and with the same step sizes; nothing watches."""
+        self._network.set_weights(self._initial)
+        self._stepper.run(max(1, round(share * sum(self._start(rows)))))
+
+    def _start(self, rows: Rows | Streamed) -> list[int]:
+        size = min(self._model.batch_size, len(rows))
+        rounds = round_lengths(self._model, len(rows) // size)
+        self._stepper.start(rows.batches(size, self._model.seed), sum(rounds))
+        return rounds
 
 
 def round_lengths(model: Model, steps_a_pass: int) -> list[int]:
@@ -99,55 +105,6 @@ def mean_logits(network: WideAndDeep, rows: Rows) -> npt.NDArray[np.float64]:
         for start, end in ((s, s + _PREDICT_BATCH) for s in range(0, len(rows), _PREDICT_BATCH))
     ]
     return np.concatenate(parts).astype(np.float64)
-
-
-class _Stepper:
-    """Runs training steps in the graph, many a call."""
-
-    def __init__(self, network: WideAndDeep, train: Rows | Streamed, size: int, model: Model, total: int) -> None:
-        self._network = network
-        self._optimizer = _optimizer(model, total)
-        self._optimizer.build(network.trainable_variables)
-        self._batches = iter(train.batches(size, model.seed))
-        self._run = tf.function(self._steps, autograph=False)
-
-    def run(self, steps: int) -> float:
-        """Mean loss of the next steps, of one member.
-
-        Raises:
-          SpanwiseError: it is not a number.
-        """
-        loss = float(self._run(tf.constant(steps))) / steps
-        if not np.isfinite(loss):
-            raise SpanwiseError(
-                f"Training diverged: a loss of {loss} after {int(self._optimizer.iterations)} steps. "
-                "Lower [model] learning_rate, or look at the label and weight columns."
-            )
-        return loss
-
-    def _steps(self, steps: tf.Tensor) -> tf.Tensor:
-        def one(done: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return done + 1, total + self._step(next(self._batches))
-
-        start = (tf.constant(0), tf.constant(0.0))
-        _, total = tf.while_loop(lambda done, _: done < steps, one, start)
-        return total
-
-    def _step(self, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        variables = self._network.trainable_variables
-        with tf.GradientTape() as tape:
-            loss, penalty = self._network.loss(batch, self._optimizer.iterations)
-            total = loss + penalty
-        self._optimizer.apply_gradients(zip(tape.gradient(total, variables), variables))
-        return loss / self._network.members
-
-
-def _optimizer(model: Model, total: int) -> Any:
-    rate = tf_keras.optimizers.schedules.CosineDecay(model.learning_rate, total)
-    if model.optimizer == "sgd":
-        return tf_keras.optimizers.SGD(rate, momentum=_MOMENTUM, jit_compile=False)
-    kind = tf_keras.optimizers.AdamW if model.optimizer == "adamw" else tf_keras.optimizers.Adam
-    return kind(rate, jit_compile=False)
 
 
 def _look(network: WideAndDeep, tune: Rows, train_loss: float, steps: int) -> Round:

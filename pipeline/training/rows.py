@@ -15,6 +15,9 @@ from pipeline.training.settings import Layout, Settings
 _READ_BATCH = 4096
 _SHUFFLE_ROWS = 200_000
 
+# Autograph's reading and rewriting of a function costs more than a month of rows takes to go through it.
+_as_it_stands = tf.autograph.experimental.do_not_convert
+
 Floats = npt.NDArray[np.float32]
 Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
 """dense [n, dense], ids [n, ids], labels [n], weights [n]."""
@@ -46,11 +49,13 @@ class Rows:
         """Endless batches of exactly `size` rows in a new order each pass; what a pass leaves over is left out."""
         columns = [tf.constant(c) for c in (self.dense, self.ids, self.labels, self.weights)]
 
+        @_as_it_stands
         def one_pass(number: tf.Tensor) -> tf.data.Dataset:
             order = tf.random.experimental.stateless_shuffle(tf.range(len(self)), seed=tf.stack([seed, number]))
             whole = len(self) // size * size
             return tf.data.Dataset.from_tensor_slices(tf.reshape(order[:whole], [-1, size]))
 
+        @_as_it_stands
         def gathered(index: tf.Tensor) -> Batch:
             dense, ids, labels, weights = (tf.gather(column, index) for column in columns)
             return dense, ids, labels, weights
@@ -116,6 +121,7 @@ def _files(patterns: Iterable[str]) -> list[str]:
     return sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern))
 
 
+@_as_it_stands
 def _records(file: tf.Tensor) -> tf.data.Dataset:
     gzip = tf.strings.regex_full_match(file, r".*\.gz")
     return tf.data.TFRecordDataset(file, compression_type=tf.where(gzip, "GZIP", ""))
@@ -134,6 +140,7 @@ def _parser(layout: Layout, settings: Settings):  # type: ignore[no-untyped-def]
     extra = [settings.label, *([settings.weight] if settings.weight else [])]
     spec.update({name: tf.io.FixedLenFeature([], tf.float32) for name in extra})
 
+    @_as_it_stands
     def parse(serialized: tf.Tensor) -> Batch:
         columns = tf.io.parse_example(serialized, spec)
         labels = columns[settings.label]

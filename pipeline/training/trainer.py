@@ -29,15 +29,18 @@ def run(fn_args: Any) -> None:
     train = rows.read(fn_args.train_files, layout, settings)
     tune = rows.read_all(fn_args.eval_files, layout, settings)
 
-    network, warm = _network(fn_args, settings, layout, train.share)
+    network = WideAndDeep(layout, settings.model, train.share)
+    warm = bool(settings.model.warm_start and fn_args.base_model) and warm_start.start_from(
+        fn_args.base_model, network, layout, settings.features, transform
+    )
+    fitter = fitting.Fitter(network, settings.model)
     log_dir = os.path.join(fn_args.model_run_dir, "tune") if fn_args.model_run_dir else None
-    fitted = fitting.fit(network, train, tune, settings.model, log_dir)
+    fitted = fitter.fit(train, tune, log_dir)
     decision = decide(fitting.mean_logits(network, tune), tune, settings)
     if settings.model.refit:
         files_of_both = [*fn_args.train_files, *fn_args.eval_files]
         both = train.with_rows(tune) if isinstance(train, rows.Rows) else rows.read(files_of_both, layout, settings)
-        network, _ = _network(fn_args, settings, layout, both.share)
-        fitting.fit_for(fitted.share, network, both, settings.model)
+        fitter.refit(both, fitted.share)
 
     served = export.Served(network, layout, transform, settings.features.columns, decision)
     replayed = replay.content(served, fn_args.transform_graph_path, settings.replay_rows)
@@ -46,15 +49,6 @@ def run(fn_args: Any) -> None:
     history = {"warm_start": warm, "train_rows": len(train), "train_share": train.share, "tune_rows": len(tune)}
     files.write_json(extra / "model.json", _about(settings, served.raw, decision, fitted, history))
     files.write_json(extra / "replay.json", replayed)
-
-
-def _network(fn_args: Any, settings: Settings, layout: Layout, share: float) -> tuple[WideAndDeep, bool]:
-    """A network before training, and whether it has the champion's weights."""
-    network = WideAndDeep(layout, settings.model, share)
-    if not (settings.model.warm_start and fn_args.base_model):
-        return network, False
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    return network, warm_start.start_from(fn_args.base_model, network, layout, settings.features, transform)
 
 
 def decide(logits: Any, tune: rows.Rows, settings: Settings) -> export.Decision:
