@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
-import pathlib
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from components.errors import SpanwiseError
-from pipeline import inputs, lineage
+from pipeline import inputs
+from pipeline.conclusion import conclude
 from pipeline.console import libraries_to
 from pipeline.inputs import Selection
 from pipeline.observe import NodeRun, nodes
@@ -61,7 +59,7 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
             # Beam hands a node's error on as text only; the observer saw the error itself.
             error = next((run.error for run in done if run.error is not None), raised)
             traceback.print_exc()
-        _conclude(workspace, record, done, error, log)
+        conclude(workspace, record, selection.identity, done, error)
     record.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     record.write(workspace.store)
     if isinstance(error, KeyboardInterrupt):
@@ -106,70 +104,6 @@ def _dag_runner(name: str) -> Any:
     from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 
     return BeamDagRunner()
-
-
-def _conclude(
-    workspace: Workspace, record: RunRecord, done: list[NodeRun], error: BaseException | None, log: pathlib.Path
-) -> None:
-    """Fill in the record from what the nodes published, not from the texts of exceptions."""
-    made = lineage.of_run(workspace.store.metadata, record.id)
-    record.artifacts = {
-        f"{node}.{key}": output.uri for node, entry in made.items() for key, output in entry.outputs.items()
-    }
-    record.timings = [
-        {"node": run.node, "wall": round(run.wall, 3), "cpu": round(run.cpu, 3), "peak": run.peak} for run in done
-    ]
-    record.verdict = _read(record.artifacts.get("DataGate.verdict"), "verdict.json")
-    record.metrics = _read(record.artifacts.get("Evaluator.evaluation"), "metrics.json")
-    failed = next((run.node for run in done if run.error), None) or next(
-        (node for node, entry in made.items() if entry.state == "failed"), None
-    )
-    if isinstance(error, KeyboardInterrupt):
-        record.state, record.message = "interrupted", "Stopped. The same command picks up what is finished."
-    elif record.verdict is not None and record.verdict.get("verdict") == "blocked":
-        record.state = "blocked"
-    elif failed == "InfraCheck" and (outcome := _outcome(workspace, record, failed)):
-        record.state, record.message = "serving_failed", str(outcome.get("message", ""))
-    elif error is not None:
-        record.state, record.message = "failed", _sentence(error, failed, log)
-    elif not _property(made, "Evaluator", "blessing", "blessed"):
-        record.state = "not_blessed"
-    elif _property(made, "Pusher", "pushed_model", "pushed"):
-        record.state = "done"
-        record.pushed = str(_property(made, "Pusher", "pushed_model", "pushed_destination"))
-    else:
-        record.state, record.message = "failed", f"nothing was pushed, and no node says why. All output: {log}"
-
-
-def _property(made: dict[str, lineage.NodeRecord], node: str, key: str, name: str) -> Any:
-    entry = made.get(node)
-    output = entry.outputs.get(key) if entry else None
-    return output.properties.get(name) if output else None
-
-
-def _sentence(error: BaseException, node: str | None, log: pathlib.Path) -> str:
-    where = f"{node}: " if node else ""
-    if isinstance(error, SpanwiseError):
-        return f"{where}{error}"
-    if isinstance(error, OSError) and error.strerror:
-        place = f" ({error.filename})" if error.filename else ""
-        return f"{where}{error.strerror}{place}. All output: {log}"
-    text = str(error).strip().splitlines()
-    return f"{where}{type(error).__name__}: {text[0] if text else ''}\n  All output: {log}"
-
-
-def _outcome(workspace: Workspace, record: RunRecord, node: str) -> dict[str, Any] | None:
-    return _read(str(workspace.store.outcome(record.span, node).parent), f"{node}.json")
-
-
-def _read(directory: str | None, name: str) -> dict[str, Any] | None:
-    if directory is None:
-        return None
-    try:
-        value = json.loads((pathlib.Path(directory) / name).read_text())
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 @contextlib.contextmanager

@@ -25,18 +25,19 @@ def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
     return f"  Bad data spanwise check {place} --baseline {against}"
 
 
-def of_run(record: RunRecord, *, repeated: bool = False) -> str:
+def of_run(record: RunRecord, project_file: str, *, repeated: bool = False) -> str:
     """Some lines for a person.
 
     Args:
       record: How the run ended.
+      project_file: Its name, as the person knows it.
       repeated: It was not run again: nothing it depends on has changed.
     """
     lines: list[str] = []
     if record.verdict is not None:
         from components.gate.verdict import render
 
-        lines += [render(record.verdict)]
+        lines += [render(record.verdict, project_file)]
     if record.metrics is not None:
         lines += _metrics(record.metrics)
     lines += _ending(record)

@@ -111,7 +111,7 @@ def _one(
     window = spans.window_for(found, span, workspace.project.window)
     selection = inputs.select(workspace, window, replace=replace)
     if (record := records.finished(workspace.store, selection.key)) is not None:
-        click.echo(summary.of_run(record, repeated=True), file=screen)
+        click.echo(summary.of_run(record, workspace.loaded.shown_path, repeated=True), file=screen)
         return record
     from components import tables
 
@@ -123,7 +123,7 @@ def _one(
     from pipeline.runner import execute
 
     record = execute(workspace, selection, runner, to_stderr=screen is sys.stderr)
-    click.echo(summary.of_run(record), file=screen)
+    click.echo(summary.of_run(record, workspace.loaded.shown_path), file=screen)
     if record.state == "done" and (hint := summary.spoiled_span(workspace.loaded.directory, span.path)):
         click.echo(hint, file=screen)
     if selection.version > 1 and (later := inputs.later_baselines(workspace, found, span.name)):

@@ -74,6 +74,17 @@ def test_run_again_answers_from_the_record(two_spans: Workbench) -> None:
     assert len(records(two_spans)) == before
 
 
+def test_span_whose_acceptance_was_lost_is_accepted_again_from_the_cache(two_spans: Workbench) -> None:
+    path = two_spans.root / "accepted.json"
+    before = path.read_bytes()
+    try:
+        path.unlink()
+        two_spans.spanwise("run", "--span", FIRST)
+        assert json.loads(path.read_bytes())["spans"][FIRST] == json.loads(before)["spans"][FIRST]
+    finally:
+        path.write_bytes(before)
+
+
 def test_blocked_span_changes_nothing_and_says_what_to_do(after_two: Workbench) -> None:
     table = pq.read_table(after_two.span(THIRD))
     column = table.schema.get_field_index("wind_speed")
