@@ -53,7 +53,7 @@ def test_first_run_says_there_is_no_baseline_and_pushes_a_model(two_spans: Workb
 
 def test_every_component_ran_and_was_timed(two_spans: Workbench) -> None:
     timed = {row["node"]: row for row in records(two_spans)[0]["timings"]}
-    assert [node for node in timed if node in NODES] == NODES
+    assert set(NODES) <= set(timed)
     assert all(timed[node]["wall"] > 0 and timed[node]["peak"] > 0 for node in NODES)
 
 
