@@ -1,0 +1,1 @@
+"""What benchmarks/guard.py is made of."""
