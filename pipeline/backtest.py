@@ -20,8 +20,9 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.proto import transform_pb2
+from tfx.proto import example_gen_pb2, transform_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import proto_utils
 
@@ -157,6 +158,7 @@ def _examples(config: configs.ComponentConfigs, inputs: RunInputs, folder: pathl
     typed = {name: unified_types(name, parts, roles) for name, parts in splits.items()}
     artifact = _artifact(standard_artifacts.Examples, folder / "examples")
     artifact.split_names = artifact_utils.encode_split_names(list(splits))
+    examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     folders = {name: pathlib.Path(artifact_utils.get_split_uri([artifact], name)) for name in splits}
     example_gen.write_in_process(splits, roles, typed, folders)
     return artifact

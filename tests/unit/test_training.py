@@ -118,7 +118,7 @@ def test_learns_a_known_truth_and_keeps_the_best_round(optimizer):
     model = _model(optimizer=optimizer, epochs=6, learning_rate=0.1 if optimizer == "sgd" else 1e-2)
     train, tune = _rows(4000), _rows(2000, seed=1)
     network = WideAndDeep(LAYOUT, model, train.share)
-    training = fitting.fit(network, train, tune, model, None)
+    training = fitting.Fitter(network, model).fit(train, tune, None)
     losses = [seen.tune_loss for seen in training.rounds]
     assert training.best == int(np.argmin(losses))
     assert training.rounds[training.best].tune_auc > 0.80
@@ -132,7 +132,7 @@ def test_same_seed_same_weights_other_seed_others():
     def weights(seed):
         model = _model(seed=seed, dropout=0.3, members=2)
         network = WideAndDeep(LAYOUT, model, 0.3)
-        fitting.fit(network, _rows(1000), _rows(200), model, None)
+        fitting.Fitter(network, model).fit(_rows(1000), _rows(200), None)
         return network.get_weights()
 
     first, second, other = weights(1), weights(1), weights(2)
@@ -144,7 +144,7 @@ def test_stops_early_when_tune_gets_worse():
     """Labels without sense: what is learned after a while is noise."""
     model = _model(epochs=200, patience=2, learning_rate=0.05, hidden_units=(64,))
     train, tune = _rows(300), _rows(300, seed=3)
-    training = fitting.fit(WideAndDeep(LAYOUT, model, train.share), train, tune, model, None)
+    training = fitting.Fitter(WideAndDeep(LAYOUT, model, train.share), model).fit(train, tune, None)
     assert len(training.rounds) == training.best + 1 + 2 < 200
 
 
@@ -153,20 +153,21 @@ def test_a_week_with_few_positives_does_not_stop_training():
     rare = (late.labels == 0) | (np.arange(3000) % 10 == 0)
     tune = rows.Rows(late.dense[rare], late.ids[rare], late.labels[rare], late.weights[rare])
     model = _model(epochs=5, patience=1, learning_rate=3e-3)
-    training = fitting.fit(WideAndDeep(LAYOUT, model, train.share), train, tune, model, None)
+    training = fitting.Fitter(WideAndDeep(LAYOUT, model, train.share), model).fit(train, tune, None)
     assert training.best >= 2
 
 
-def test_refit_takes_the_same_share_of_the_schedule():
-    model, data = _model(epochs=4, batch_size=50), _rows(500)
+def test_refit_is_the_first_training_over_again_on_other_rows():
+    """From the same first weights, with a fresh optimizer: on the same rows it ends where the first one ended."""
+    model, data = _model(epochs=3, batch_size=50, dropout=0.2), _rows(500)
     network = WideAndDeep(LAYOUT, model, data.share)
-    before = network.get_weights()
-    fitting.fit_for(0.5, network, data, model)
-    half = network.get_weights()
-    again = WideAndDeep(LAYOUT, model, data.share)
-    fitting.fit_for(0.5, again, data.with_rows(data), model)
-    assert not np.allclose(before[-1], half[-1])
-    assert metrics.auc(data.labels, 1 / (1 + np.exp(-fitting.mean_logits(again, data)))) > 0.7
+    fitter = fitting.Fitter(network, model)
+    training = fitter.fit(data, data, None)
+    first = network.get_weights()
+    fitter.refit(data, training.share)
+    assert all(np.array_equal(a, b) for a, b in zip(first, network.get_weights()))
+    fitter.refit(data.with_rows(_rows(500, seed=9)), training.share)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, network.get_weights()) if a.ndim > 1)
 
 
 def test_rows_without_weight_teach_nothing():
@@ -180,14 +181,14 @@ def test_rows_without_weight_teach_nothing():
     assert spoiled.share == pytest.approx(train.share)
     model = _model(epochs=4)
     network = WideAndDeep(LAYOUT, model, spoiled.share)
-    assert fitting.fit(network, spoiled, _rows(500, seed=1), model, None).rounds[-1].tune_auc > 0.75
+    assert fitting.Fitter(network, model).fit(spoiled, _rows(500, seed=1), None).rounds[-1].tune_auc > 0.75
 
 
 def test_l2_shrinks():
     def size(l2):
         model = _model(l2=l2)
         network = WideAndDeep(LAYOUT, model, 0.3)
-        fitting.fit(network, _rows(2000), _rows(200), model, None)
+        fitting.Fitter(network, model).fit(_rows(2000), _rows(200), None)
         return sum(float(np.square(w).sum()) for w in network.get_weights())
 
     assert size(0.05) < 0.5 * size(0.0)
@@ -197,7 +198,7 @@ def test_divergence_is_a_sentence():
     train = _rows(500)
     bad = rows.Rows(np.full_like(train.dense, np.inf), train.ids, train.labels, train.weights)
     with pytest.raises(SpanwiseError, match="learning_rate"):
-        fitting.fit(WideAndDeep(LAYOUT, _model(), 0.3), bad, bad, _model(), None)
+        fitting.Fitter(WideAndDeep(LAYOUT, _model(), 0.3), _model()).fit(bad, bad, None)
 
 
 def _settings(limit):
