@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 
 
 class ExitCode(enum.IntEnum):
@@ -14,6 +15,25 @@ class ExitCode(enum.IntEnum):
     BLOCKED = 10
     NOT_BLESSED = 11
     SERVING_FAILED = 12
+    INTERRUPTED = 130
+
+
+_WAYS_OUT = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f)",
+    errno.EACCES: "Allow it to this user, or use another place (--root for what runs write)",
+    errno.EPERM: "Allow it to this user, or use another place (--root for what runs write)",
+    errno.EROFS: "Use another place (--root for what runs write)",
+    errno.EMFILE: "Raise the limit on open files (ulimit -n)",
+}
+
+
+def told(error: OSError) -> str:
+    """What the system refused, where, and the way out where there is a known one, as a sentence."""
+    place = f"{error.filename}: " if error.filename else ""
+    way_out = f" {_WAYS_OUT[error.errno]}, then run again." if error.errno in _WAYS_OUT else ""
+    return f"{place}{error.strerror or error}.{way_out}"
 
 
 class SpanwiseError(Exception):

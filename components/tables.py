@@ -31,6 +31,7 @@ from components.columns import canonical, kind_of, to_seconds
 from components.errors import UsageError
 
 BATCH_ROWS = 65_536
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 
 _Path = str | os.PathLike[str]
 _CSV_TYPES = {
@@ -176,6 +177,11 @@ def time_bounds(path: _Path, column: str) -> tuple[int, int]:
             high = bounds["max"] if high is None else max(high, bounds["max"])
     if low is None or high is None:
         raise UsageError(f"{path}: the time column '{column}' is missing in every row.")
+    if low < _YEAR_1 or high > _YEAR_9999:
+        raise UsageError(
+            f"{path}: the time column '{column}' holds {high if high > _YEAR_9999 else low:,}, which is no time in "
+            "seconds since 1970 (year 1 to 9999). Milliseconds or finer? Write timestamps, or whole seconds."
+        )
     return low, high
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from components.errors import ExitCode, SpanwiseError
+from components.errors import ExitCode, SpanwiseError, told
 from pipeline import __version__
 
 # name -> one line of help. A command lives in pipeline/commands/<name>.py as `command`.
@@ -62,8 +62,8 @@ class LazyGroup(click.Group):
 def cli(ctx: click.Context, verbose: bool) -> None:
     """A TFX pipeline that runs in about a minute, refuses bad data, and serves what it pushed.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or project file, 10 data blocked, 11 model not blessed,
-    12 serving check failed.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or project file, or a file that cannot be used, 10 data blocked,
+    11 model not blessed, 12 serving check failed, 130 stopped by Ctrl-C or SIGTERM.
     """
     ctx.obj = {"verbose": verbose}
 
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(end.exit_code)
     except click.Abort:
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(ExitCode.USAGE)
@@ -87,6 +87,11 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         click.echo(f"spanwise: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if "--verbose" in arguments:
+            traceback.print_exc()
+        click.echo(f"spanwise: {told(error)}", err=True)
+        sys.exit(ExitCode.FAILED)
     except Exception as error:
         if "--verbose" in arguments:
             traceback.print_exc()

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.errors import SpanwiseError
+from components.errors import SpanwiseError, UsageError, told
 from pipeline import lineage
 from pipeline.observe import NodeRun
 from pipeline.records import RunRecord
@@ -52,7 +52,8 @@ def conclude(
     elif failed == "InfraCheck" and (outcome := _outcome(workspace, record, failed)):
         record.state, record.message = "serving_failed", str(outcome.get("message", ""))
     elif error is not None:
-        record.state, record.message = "failed", _sentence(error, failed, log)
+        record.state = "refused" if isinstance(error, UsageError) else "failed"
+        record.message = _sentence(error, failed, log)
     elif not _property(made, "Evaluator", "blessing", "blessed"):
         record.state = "not_blessed"
     elif _property(made, "Pusher", "pushed_model", "pushed"):
@@ -82,8 +83,7 @@ def _sentence(error: BaseException, node: str | None, log: pathlib.Path) -> str:
     if isinstance(error, SpanwiseError):
         return f"{where}{error}"
     if isinstance(error, OSError) and error.strerror:
-        place = f" ({error.filename})" if error.filename else ""
-        return f"{where}{error.strerror}{place}. All output: {log}"
+        return f"{where}{told(error)} All output: {log}"
     text = str(error).strip().splitlines()
     return f"{where}{type(error).__name__}: {text[0] if text else ''}\n  All output: {log}"
 

@@ -13,15 +13,16 @@ from components.errors import ExitCode
 from components.store import Store
 
 Runner = Literal["beam", "local"]
-State = Literal["running", "done", "blocked", "not_blessed", "serving_failed", "failed", "interrupted"]
+State = Literal["running", "done", "blocked", "not_blessed", "serving_failed", "refused", "failed", "interrupted"]
 
 EXIT_CODES: dict[State, ExitCode] = {
     "done": ExitCode.DONE,
     "blocked": ExitCode.BLOCKED,
     "not_blessed": ExitCode.NOT_BLESSED,
     "serving_failed": ExitCode.SERVING_FAILED,
+    "refused": ExitCode.USAGE,
     "failed": ExitCode.FAILED,
-    "interrupted": ExitCode.FAILED,
+    "interrupted": ExitCode.INTERRUPTED,
     "running": ExitCode.FAILED,
 }
 

@@ -138,14 +138,14 @@ def refuse_empty(split: str, parts: Sequence[Part], count: Count) -> None:
     """Every split needs rows.
 
     Raises:
-      SpanwiseError: this one has none; the message says where they were looked for.
+      UsageError: this one has none; the message says where they were looked for.
     """
     if count.rows:
         return
     looked = "\n  ".join(map(str, parts)) or "(no file)"
-    lost = f" {count.unlabelled} rows there have no label." if count.unlabelled else ""
-    lost += f" {count.untimed} rows there have no time." if count.untimed else ""
-    raise SpanwiseError(f"The split '{split}' has no rows.{lost} Looked in:\n  {looked}")
+    lost = f" {count.unlabelled:,} rows there have no label." if count.unlabelled else ""
+    lost += f" {count.untimed:,} rows there have no time." if count.untimed else ""
+    raise UsageError(f"The split '{split}' has no rows.{lost} Looked in:\n  {looked}")
 
 
 def _filter(batch: pa.RecordBatch, keep: pa.Array) -> pa.RecordBatch:

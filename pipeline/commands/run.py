@@ -19,7 +19,7 @@ from pipeline.workspace import Workspace, open_workspace
 
 _WAIT_SECONDS = 24 * 3600.0
 # Of several spans' exit codes, the one that most needs a person.
-_GRAVEST = (ExitCode.FAILED, ExitCode.SERVING_FAILED, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
+_GRAVEST = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.SERVING_FAILED, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
 # A failure of ours or of the machine would repeat itself; bad data or a weak model says nothing of the next span.
 _GO_ON = (ExitCode.DONE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
 

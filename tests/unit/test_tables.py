@@ -80,6 +80,14 @@ def test_batches_are_bounded_and_row_groups_can_be_read_alone(tmp_path):
     assert last.column(0).to_pylist() == list(range(tables.BATCH_ROWS, rows))
 
 
+@pytest.mark.parametrize("milliseconds", [1_370_000_000_000, -99_999_999_999_999])
+def test_times_in_another_unit_than_seconds_are_refused(tmp_path, milliseconds):
+    path = _parquet(tmp_path, t=[milliseconds, 0])
+
+    with pytest.raises(UsageError, match="Milliseconds or finer"):
+        tables.time_bounds(path, "t")
+
+
 def test_time_bounds_of_timestamps_dates_text_and_seconds(tmp_path):
     times = pa.array([NOON, None, NOON + datetime.timedelta(days=1)], pa.timestamp("us", "UTC"))
     path = _parquet(
