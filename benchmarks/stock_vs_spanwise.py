@@ -27,6 +27,7 @@ import time
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+import pyarrow
 import pyarrow.csv
 import rich.console
 import rich.table
@@ -105,7 +106,7 @@ def _stock_inputs(work: pathlib.Path, loaded: project.LoadedProject, steps: int)
             kept = [rows.select(batch, rows.Part.from_json(part), roles)[0] for batch in table.to_batches()]
             joined = pyarrow.Table.from_batches(kept)
             counts[split] = counts.get(split, 0) + joined.num_rows
-            pyarrow.csv.write_csv(joined, work / "csv" / split / f"{number}.csv")
+            _write_csv(joined, work / "csv" / split / f"{number}.csv")
     thresholds = plan.evaluation.thresholds["auc"]
     settings = {
         "label": plan.label.column,
@@ -122,6 +123,14 @@ def _stock_inputs(work: pathlib.Path, loaded: project.LoadedProject, steps: int)
         },
     }
     (work / "settings.json").write_text(json.dumps(settings))
+
+
+def _write_csv(table: pyarrow.Table, path: pathlib.Path) -> None:
+    # Arrow quotes the header, and stock's CSV decoder would take the quotes for part of the names.
+    with open(path, "wb") as stream:
+        stream.write((",".join(table.column_names) + "\n").encode())
+        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+        pyarrow.csv.write_csv(table, stream, plain)
 
 
 def _timed(command: list[str], work: pathlib.Path) -> tuple[float, float]:

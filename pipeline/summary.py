@@ -22,7 +22,7 @@ def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
         return ""
     here = pathlib.Path.cwd()
     place, against = (path.relative_to(here) if path.is_relative_to(here) else path for path in (spoiled, baseline))
-    return f"  Bad data spanwise check {place} --baseline {against}"
+    return f"  Try      spanwise check {place} --baseline {against}    (bad data, refused)"
 
 
 def of_run(record: RunRecord, project_file: str, *, repeated: bool = False) -> str:
