@@ -129,8 +129,7 @@ def _write_csv(table: pyarrow.Table, path: pathlib.Path) -> None:
     # Arrow quotes the header, and stock's CSV decoder would take the quotes for part of the names.
     with open(path, "wb") as stream:
         stream.write((",".join(table.column_names) + "\n").encode())
-        plain = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
-        pyarrow.csv.write_csv(table, stream, plain)
+        pyarrow.csv.write_csv(table, stream, pyarrow.csv.WriteOptions(include_header=False))
 
 
 def _timed(command: list[str], work: pathlib.Path) -> tuple[float, float]:
