@@ -23,13 +23,6 @@ def _rewritten(span: Span, share: float, change: Callable[[str], str], *kinds: s
     raise NotApplicableError("categorical")
 
 
-def _ranked(span: Span, share: float) -> tuple[str, str]:
-    """A column and the value of it whose share is nearest to `share`."""
-    [name] = span.pick("categorical")
-    shares = tabular.shares(tabular.texts(span.table, name))
-    return name, min(shares, key=lambda value: abs(shares[value] - share))
-
-
 @fault(0.02, 0.1, 0.4, "unseen_values schema")
 def new_category(span: Span, share: float) -> Damaged:
     """A value that never was, in a share of the rows."""
@@ -39,7 +32,7 @@ def new_category(span: Span, share: float) -> Damaged:
 @fault(0.03, 0.15, 0.5, "unseen_values schema categorical_drift")
 def category_renamed(span: Span, share: float) -> Damaged:
     """One value is called something else."""
-    name, old = _ranked(span, share)
+    name, old = span.value(share)
     values = tabular.texts(span.table, name)
     return Damaged(tabular.with_texts(span.table, name, [f"{old}_v2" if v == old else v for v in values]), (name,))
 
@@ -47,7 +40,7 @@ def category_renamed(span: Span, share: float) -> Damaged:
 @fault(0.03, 0.15, 0.5, "categorical_drift volume cardinality")
 def category_lost(span: Span, share: float) -> Damaged:
     """All rows of one value are missing."""
-    name, lost = _ranked(span, share)
+    name, lost = span.value(share)
     keep = tabular.texts(span.table, name) != lost
     if not keep.any():
         raise NotApplicableError("categorical")

@@ -25,6 +25,8 @@ Strength = Literal["faint", "clear", "gross"]
 STRENGTHS: tuple[Strength, ...] = get_args(Strength)
 _MODULES = ("numbers", "categories", "columns", "rows", "relations")
 _WELL_FILLED = 0.7
+# Shares within a fifth of each other.
+_ABOUT = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,16 +112,23 @@ class Span:
         first = int(self.rng.integers(rows - length + 1))
         return (np.arange(rows) >= first) & (np.arange(rows) < first + length)
 
-    def slice(self, share: float, but: str | None = None) -> tuple[str, np.ndarray]:
-        """A categorical column and a mask of the rows of one of its values, that whose share is nearest to `share`."""
+    def value(self, share: float, but: str | None = None) -> tuple[str, str]:
+        """A categorical column and a value of it: one whose share is about `share`, or comes nearest to it."""
         names = [name for name in self.roles.categorical if name != but]
-        if not names:
+        shares = {
+            (name, value): abs(float(np.log(found / share)))
+            for name in names
+            for value, found in tabular.shares(tabular.texts(self.table, name)).items()
+        }
+        if not shares:
             raise NotApplicableError("categorical")
-        name = str(self.rng.choice(names))
-        values = tabular.texts(self.table, name)
-        shares = tabular.shares(values)
-        value = min(shares, key=lambda v: abs(shares[v] - share))
-        return name, values == value
+        near = [key for key, off in shares.items() if off <= max(_ABOUT, min(shares.values()))]
+        return near[int(self.rng.integers(len(near)))]
+
+    def slice(self, share: float, but: str | None = None) -> tuple[str, np.ndarray]:
+        """As `value`: the column, and a mask of the rows that have the value."""
+        name, value = self.value(share, but)
+        return name, tabular.texts(self.table, name) == value
 
     def _usable(self, name: str) -> bool:
         column = self.table[name]
