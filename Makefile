@@ -10,6 +10,8 @@ unexport PYTHONPATH
 unexport VIRTUAL_ENV
 
 BIN := .venv/bin
+# A file of tests stays in one process: its runs of the DAG are shared among its tests.
+PARALLEL := -n 2 --dist loadfile
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +24,10 @@ run: setup ## The pipeline on a year of flights: the first span with earlier one
 	@$(BIN)/spanwise run
 
 test: setup ## Unit tests, then the real DAG on the sample; not what is marked slow
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-all: setup ## All tests, the slow ones too
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 lint: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff check
