@@ -11,6 +11,7 @@ import click
 
 from components.errors import ExitCode, SpanwiseError, told
 from pipeline import __version__
+from pipeline.console import open_streams
 
 # name -> one line of help. A command lives in pipeline/commands/<name>.py as `command`.
 COMMANDS = {
@@ -71,6 +72,7 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; a mistake in data or configuration is a sentence, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    open_streams()
     try:
         code = cli.main(args=arguments, prog_name="spanwise", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.DONE)

@@ -1,13 +1,45 @@
-"""Keeping the user's screen for the user: libraries' output, from Python and from C++, goes to a file."""
+"""Keeping the user's screen for the user: libraries' output, from Python and from C++, goes to a file.
+
+A screen may go away: `spanwise run | head -1` closes the pipe. What the run does is worth more than what it says, so
+the run goes on in silence and its exit code is its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pathlib
 import sys
 from collections.abc import Iterator
 from typing import TextIO
+
+
+def open_streams() -> None:
+    """Give a process that was started with closed standard streams (`>&-`) streams that lead nowhere.
+
+    What the screen's encoding lacks is shown by its number.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", encoding="utf-8", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str, stream: TextIO) -> None:
+    """Print a line; where nobody reads any more, neither this nor what follows is printed."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -26,9 +58,11 @@ def libraries_to(log: pathlib.Path) -> Iterator[tuple[TextIO, TextIO]]:
     out = os.fdopen(os.dup(saved[0]), "w", buffering=1, encoding="utf-8", errors="replace")
     err = os.fdopen(os.dup(saved[1]), "w", buffering=1, encoding="utf-8", errors="replace")
     try:
-        with out, err:
-            yield out, err
+        yield out, err
     finally:
+        for shown in (out, err):
+            with contextlib.suppress(OSError):  # what could not be said before
+                shown.close()
         sys.stdout.flush()
         sys.stderr.flush()
         for descriptor, target in zip(saved, (1, 2), strict=True):

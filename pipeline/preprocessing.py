@@ -150,7 +150,10 @@ class _Raw:
 
     def _input(self, column: str) -> Any:
         if column not in self._inputs:
-            raise UsageError(f"[features]: {column!r} is not in the schema. There: {', '.join(sorted(self._inputs))}.")
+            raise UsageError(
+                f"[features]: {column!r} is not in the schema. There: {', '.join(sorted(self._inputs))}.\n"
+                "  A new column? `spanwise schema diff` shows it, `spanwise schema accept` takes it in. Then run again."
+            )
         return self._inputs[column]
 
 

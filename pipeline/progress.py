@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 from pipeline.observe import NodeRun
 
@@ -21,24 +21,32 @@ class Describe(Protocol):
         """The words; empty where there is nothing to say."""
 
 
+class _Console(Console):
+    """rich's own answer to a closed pipe is to end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the `BrokenPipeError` through."""
+        raise BrokenPipeError
+
+
 class Progress:
     """One line a node on any stream; on a terminal also a spinner with the node at work."""
 
     def __init__(self, stream: TextIO, describe: Describe) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._console = _Console(file=stream, highlight=False, soft_wrap=True)
         self._describe = describe
         self._status: Status | None = None
-        self._began = time.monotonic()
+        self._gone = False
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, markup=False)
+        self._print(text)
 
     def started(self, node: str) -> None:
         """A node began."""
         if node in _SILENT:
             return
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._gone:
             self._status = self._console.status(f"{node} ...")
             self._status.start()
 
@@ -49,7 +57,18 @@ class Progress:
             self._status = None
         if run.node in _SILENT:
             return
-        sign = "failed" if run.error else "ok"
-        style = "bold red" if run.error else "green"
-        self._console.print(f"  [{style}]{sign:<6}[/] {run.node:<17} {run.wall:6.1f} s  ", end="")
-        self._console.print(self._describe(run) if not run.error else "", markup=False)
+        stopped = isinstance(run.error, KeyboardInterrupt)
+        sign = "stopped" if stopped else "failed" if run.error else "ok"
+        line = Text(f"  {sign:<6} ", style="green" if run.error is None else "bold red")
+        line.append(f"{run.node:<17} {run.wall:6.1f} s  ", style="not bold default")
+        line.append(self._describe(run) if run.error is None else "", style="not bold default")
+        self._print(line)
+
+    def _print(self, line: str | Text) -> None:
+        """A run goes on when nobody reads its progress any more: a closed pipe, a terminal that is gone."""
+        if self._gone:
+            return
+        try:
+            self._console.print(line, markup=False)
+        except OSError:
+            self._gone = True

@@ -62,8 +62,6 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
         conclude(workspace, record, selection.identity, done, error)
     record.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     record.write(workspace.store)
-    if isinstance(error, KeyboardInterrupt):
-        raise error
     return record
 
 

@@ -13,13 +13,21 @@ import click
 from components.errors import ExitCode, UsageError
 from pipeline import inputs, project, records, spans, summary
 from pipeline.commands.options import format_option, project_option, root_option
+from pipeline.console import say
 from pipeline.records import RunRecord
 from pipeline.spans import Span
 from pipeline.workspace import Workspace, open_workspace
 
 _WAIT_SECONDS = 24 * 3600.0
 # Of several spans' exit codes, the one that most needs a person.
-_GRAVEST = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.SERVING_FAILED, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
+_GRAVEST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.SERVING_FAILED,
+    ExitCode.BLOCKED,
+    ExitCode.NOT_BLESSED,
+)
 # A failure of ours or of the machine would repeat itself; bad data or a weak model says nothing of the next span.
 _GO_ON = (ExitCode.DONE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
 
@@ -58,18 +66,20 @@ def command(
         raise UsageError("--replace takes a changed file as a new version of one span: name it with --span ID.")
     workspace = open_workspace(project_file, root)
     screen = sys.stderr if output_format == "json" else sys.stdout
-    with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: click.echo(text, err=True)):
+    with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: say(text, sys.stderr)):
         found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
         done: list[RunRecord] = []
         for span in _chosen(workspace, found, span_name, next_, all_):
             done.append(_one(workspace, found, span, replace, runner, screen))
             if timings:
-                click.echo(summary.timings(done[-1]), file=screen)
+                say(summary.timings(done[-1]), screen)
             if done[-1].exit_code not in _GO_ON:
                 break
     if output_format == "json":
         values = [record.as_json() for record in done]
-        click.echo(json.dumps(values[0] if len(values) == 1 else values, indent=2, sort_keys=True))
+        say(json.dumps(values if all_ else values[0], indent=2, sort_keys=True), sys.stdout)
+    elif not done:
+        say("No span is after the newest accepted one: there is nothing to run.", screen)
     codes = {record.exit_code for record in done}
     return next((int(code) for code in _GRAVEST if code in codes), int(ExitCode.DONE))
 
@@ -111,7 +121,7 @@ def _one(
     window = spans.window_for(found, span, workspace.project.window)
     selection = inputs.select(workspace, window, replace=replace)
     if (record := records.finished(workspace.store, selection.key)) is not None:
-        click.echo(summary.of_run(record, workspace.loaded.shown_path, repeated=True), file=screen)
+        say(summary.of_run(record, workspace.loaded.shown_path, repeated=True), screen)
         return record
     from components import tables
 
@@ -119,17 +129,17 @@ def _one(
         workspace.loaded, {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
     )
     trained = f"{window.train[0].name} to {window.train[-1].name}" if len(window.train) > 1 else window.train[0].name
-    click.echo(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", file=screen)
+    say(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", screen)
     from pipeline.runner import execute
 
     record = execute(workspace, selection, runner, to_stderr=screen is sys.stderr)
-    click.echo(summary.of_run(record, workspace.loaded.shown_path), file=screen)
+    say(summary.of_run(record, workspace.loaded.shown_path), screen)
     if record.state == "done" and (hint := summary.spoiled_span(workspace.loaded.directory, span.path)):
-        click.echo(hint, file=screen)
+        say(hint, screen)
     if selection.version > 1 and (later := inputs.later_baselines(workspace, found, span.name)):
-        click.echo(
+        say(
             f"  Replaced {span.name} (version {selection.version}). It is the baseline of {', '.join(later)}: "
             f"run that again to judge it against the correction.",
-            file=screen,
+            screen,
         )
     return record
