@@ -119,6 +119,10 @@ class Store:
         with self._told(f"{pointer}.json"):
             return int(self._read(f"{pointer}.json").get("generation", 0))
 
+    def has_statistics(self, entry: Accepted) -> bool:
+        """Whether the statistics that the pointer names are there."""
+        return (self.root / entry.statistics / "Split-eval" / "FeatureStats.pb").is_file()
+
     def accept(self, entry: Accepted, expect: int | None = None) -> int:
         """Record an accepted span; the same entry again changes nothing. Returns the generation.
 

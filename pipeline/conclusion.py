@@ -31,7 +31,7 @@ def conclude(
       error: What the run raised; None if it came to its end.
     """
     log = workspace.store.runs / record.id / "log.txt"
-    made = lineage.of_run(workspace.store.metadata, record.id)
+    made = _made(workspace, record, error)
     record.artifacts = {
         f"{node}.{key}": output.uri for node, entry in made.items() for key, output in entry.outputs.items()
     }
@@ -63,10 +63,20 @@ def conclude(
         record.state, record.message = "failed", f"nothing was pushed, and no node says why. All output: {log}"
 
 
+def _made(workspace: Workspace, record: RunRecord, error: BaseException | None) -> dict[str, lineage.NodeRecord]:
+    try:
+        return lineage.of_run(workspace.store.metadata, record.id)
+    except Exception:
+        if error is None:
+            raise
+        return {}  # the run failed for the same reason, most likely: that is what is told
+
+
 def _keep_accepted(workspace: Workspace, identity: Mapping[str, Any], statistics: str | None) -> None:
     """Record the span as accepted where Admit came from TFX's cache, and so did not: it changes nothing else."""
     found = pathlib.Path(statistics or "", "Split-eval", "FeatureStats.pb")
-    if workspace.store.accepted().get(identity["span"]) is None and found.is_file():
+    entry = workspace.store.accepted().get(identity["span"])
+    if (entry is None or not workspace.store.has_statistics(entry)) and found.is_file():
         from components.gate import admission
 
         admission.record(workspace.store, identity, found.read_bytes())

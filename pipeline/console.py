@@ -10,9 +10,12 @@ import contextlib
 import io
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 from typing import TextIO
+
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def open_streams() -> None:
@@ -33,9 +36,12 @@ def open_streams() -> None:
 
 
 def say(text: str, stream: TextIO) -> None:
-    """Print a line; where nobody reads any more, neither this nor what follows is printed."""
+    """Print a line; where nobody reads any more, neither this nor what follows is printed.
+
+    Values of the data may be in it: what would steer a terminal is shown by its number.
+    """
     try:
-        print(text, file=stream, flush=True)
+        print(_STEERING.sub(lambda found: f"\\x{ord(found[0]):02x}", text), file=stream, flush=True)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

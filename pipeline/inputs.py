@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from components import files
-from components.errors import UsageError
+from components.errors import SpanwiseError, UsageError
 from components.store import Accepted, Champion, Store
 from pipeline import digests
 from pipeline.spans import Span, WindowSpans, split_files
@@ -115,15 +115,13 @@ def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
             selection.window, project.window.tune_days, lambda span: tables.time_bounds(span.path, project.data.time)
         ),
         schema_uri=str(_schema(store, workspace.schema_path, selection.schema)),
-        baseline_uri=str(
-            store.root / selection.baseline.statistics if selection.baseline else _none(store, "statistics")
-        ),
+        baseline_uri=str(_baseline(store, selection.baseline) if selection.baseline else _none(store, "statistics")),
         serving_uri=str(
             _imported(store, "serving", _serving_digest(workspace), lambda to: _serving_statistics(workspace, to))
             if project.data.serving
             else _none(store, "statistics")
         ),
-        champion_uri=str(store.root / champion.model if champion else _none(store, "model")),
+        champion_uri=str(_champion(store, champion) if champion else _none(store, "model")),
         champion=champion,
     )
 
@@ -159,8 +157,33 @@ def _refuse_changed(train: Sequence[Span], accepted: Mapping[str, Accepted]) -> 
 
 
 def _schema(store: Store, path: pathlib.Path, digest: str) -> pathlib.Path:
+    from pipeline import schemas
+
+    schemas.read(path)
     content = path.read_bytes() if digest != "none" else b""
+    if digest != "none" and files.sha256_bytes(content) != digest:
+        raise SpanwiseError(f"{path}: changed since this run began. Nothing was made of it; run again.")
     return _imported(store, "schema", digest, lambda to: files.write_bytes(to / "schema.pbtxt", content))
+
+
+def _baseline(store: Store, baseline: Accepted) -> pathlib.Path:
+    if not store.has_statistics(baseline):
+        raise SpanwiseError(
+            f"{store.root / baseline.statistics}: the statistics of span {baseline.span}, the baseline, are gone.\n"
+            f"  To make them again: spanwise run --span {baseline.span}"
+        )
+    return store.root / baseline.statistics
+
+
+def _champion(store: Store, champion: Champion) -> pathlib.Path:
+    model = store.root / champion.model
+    if not model.is_dir():
+        raise SpanwiseError(
+            f"{model}: the champion's model (version {champion.version}) is gone, so nothing can be held against it.\n"
+            f"  From what was pushed: spanwise rollback --to {champion.version}    To go on without a champion: delete "
+            f"{store.root / 'champion.json'}"
+        )
+    return model
 
 
 def _none(store: Store, kind: str) -> pathlib.Path:

@@ -101,4 +101,4 @@ def _served(store: Store, record: RunRecord) -> bool:
 
 def _accepted(store: Store, record: RunRecord) -> bool:
     entry = store.accepted().get(record.span)
-    return entry is not None and entry.digest == record.digest
+    return entry is not None and entry.digest == record.digest and store.has_statistics(entry)

@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
+from components.errors import SpanwiseError
+from components.store import Store
 from pipeline import inputs
 from pipeline.conclusion import conclude
 from pipeline.console import libraries_to
@@ -76,6 +78,7 @@ def _run_dag(
 
     from pipeline.dag import create_pipeline
 
+    _hold_metadata_to_artifacts(workspace.store)
     workspace.store.metadata.parent.mkdir(parents=True, exist_ok=True)
     pipeline = compiler.Compiler().compile(create_pipeline(workspace, inputs.prepare(workspace, selection)))
     # The runner would put a time stamp here; ours finds the run again in ML Metadata.
@@ -92,6 +95,23 @@ def _run_dag(
 
     with nodes(progress.started, ended):
         _dag_runner(record.runner).run_with_ir(pipeline)
+
+
+def _hold_metadata_to_artifacts(store: Store) -> None:
+    """ML Metadata numbers artifacts' folders: a new database would write into those of the old one."""
+    head = b""
+    if store.metadata.is_file():
+        with store.metadata.open("rb") as stream:
+            head = stream.read(16)
+    empty = not (store.pipeline.is_dir() and any(store.pipeline.iterdir()))
+    if head.startswith(b"SQLite format 3") or (not head and empty):
+        return
+    what = "is not a SQLite database" if head else "is gone or empty"
+    raise SpanwiseError(
+        f"{store.metadata}: {what}. It is ML Metadata's record of what lies in {store.pipeline}.\n"
+        "  Restore it from a backup, or move both away: pointers, verdicts and pushed models do not need them, and "
+        "what was finished is done again."
+    )
 
 
 def _dag_runner(name: str) -> Any:

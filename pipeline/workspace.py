@@ -9,7 +9,7 @@ import pathlib
 import time
 from collections.abc import Callable, Iterator
 
-from components.errors import SpanwiseError
+from components.errors import SpanwiseError, UsageError
 from components.store import Store
 from pipeline import project as project_file
 from pipeline.project import LoadedProject, Project
@@ -54,7 +54,12 @@ class Workspace:
         Raises:
           RootBusy: Another process still holds it after `wait` seconds.
         """
-        self.store.root.mkdir(parents=True, exist_ok=True)
+        try:
+            self.store.root.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(
+                f"{error.filename}: is a file, where runs write a folder. Move it away, or give another --root."
+            ) from error
         path = self.store.root / ".lock"
         deadline = time.monotonic() + wait
         with open(path, "a+") as stream:
