@@ -13,6 +13,9 @@ from pipeline.observe import NodeRun
 from pipeline.records import RunRecord
 from pipeline.workspace import Workspace
 
+# What TensorFlow and sqlite say where Python says ENOSPC.
+_FULL = ("No space left on device", "disk is full")
+
 
 def conclude(
     workspace: Workspace,
@@ -95,6 +98,8 @@ def _sentence(error: BaseException, node: str | None, log: pathlib.Path) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{where}{told(error)} All output: {log}"
     text = str(error).strip().splitlines()
+    if any(sign in str(error) for sign in _FULL):
+        return f"{where}the disk is full: {text[0]}\n  Free some space, then run again. All output: {log}"
     return f"{where}{type(error).__name__}: {text[0] if text else ''}\n  All output: {log}"
 
 

@@ -83,7 +83,7 @@ def select(workspace: Workspace, window: WindowSpans, *, replace: bool = False) 
     earlier = [entry for name, entry in accepted.items() if name in {span.name for span in window.earlier}]
     order = {span.name: number for number, span in enumerate(window.earlier)}
     baseline = max(earlier, key=lambda entry: order[entry.span], default=None)
-    schema = files.sha256_file(workspace.schema_path) if workspace.schema_path.is_file() else "none"
+    schema = _digest(workspace.schema_path) if workspace.schema_path.is_file() else "none"
     as_of = datetime.date.today().isoformat() if workspace.project.gate.waivers else ""
     code, lock = digests.code_digest(), digests.lock_digest()
     depends = {
@@ -192,7 +192,14 @@ def _none(store: Store, kind: str) -> pathlib.Path:
 
 def _serving_digest(workspace: Workspace) -> str:
     path = workspace.project.data.serving
-    return files.sha256_file(workspace.loaded.directory / path) if path else "none"
+    return _digest(workspace.loaded.directory / path) if path else "none"
+
+
+def _digest(path: pathlib.Path) -> str:
+    try:
+        return files.sha256_file(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}.") from error
 
 
 def _serving_statistics(workspace: Workspace, directory: pathlib.Path) -> None:

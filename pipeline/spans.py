@@ -33,8 +33,15 @@ class Span:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """Hex SHA-256 of the file's content, read once."""
-        return files.sha256_file(self.path)
+        """Hex SHA-256 of the file's content, read once.
+
+        Raises:
+          UsageError: The file cannot be read.
+        """
+        try:
+            return files.sha256_file(self.path)
+        except OSError as error:
+            raise UsageError(f"{self.path}: cannot be read: {error.strerror}.") from error
 
 
 @dataclasses.dataclass(frozen=True)

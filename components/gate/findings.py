@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 Severity = Literal["error", "warn", "waived"]
@@ -46,9 +47,16 @@ class Finding:
     """The waiver that covers it, or covered it until it expired."""
 
     def as_json(self) -> dict[str, Any]:
-        """As the verdict carries it; numbers to six digits, so that the same data gives the same text."""
+        """As the verdict carries it; numbers to six digits, so that the same data gives the same text.
+
+        JSON has no infinity: what was measured is then None, and in the message alone.
+        """
         value = dataclasses.asdict(self)
-        return {key: float(f"{item:.6g}") if isinstance(item, float) else item for key, item in value.items()}
+        return {key: _rounded(item) if isinstance(item, float) else item for key, item in value.items()}
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def most_severe_first(findings: list[Finding]) -> list[Finding]:

@@ -153,3 +153,8 @@ def test_kinds_are_of_anomalies_that_tfdv_knows() -> None:
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     assert set(KIND_OF) <= set(anomalies_pb2.AnomalyInfo.Type.keys())
+
+
+def test_an_infinite_measurement_is_json_all_the_same() -> None:
+    finding = Finding("schema", "temp", "eval", "error", "temp: goes up to inf", measured=float("inf"))
+    assert finding.as_json()["measured"] is None

@@ -315,3 +315,8 @@ def test_every_moment_of_the_window_is_in_one_split(months_paths: list[tuple[int
             ]
             day = moment // DAY
             assert holding == (["tune"] if day > last // DAY - tune_days else ["train"])
+
+
+def test_a_file_that_cannot_be_read_is_a_mistake_in_the_data(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        _ = Span("1", tmp_path).sha256
