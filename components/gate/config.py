@@ -22,6 +22,22 @@ Check = Literal[
     "numeric_skew",
     "categorical_skew",
     "missing_skew",
+    "sentinel",
+    "zeros",
+    "constant",
+    "cardinality",
+    "unit",
+    "range",
+    "format",
+    "precision",
+    "swapped",
+    "duplicates",
+    "repeated_rows",
+    "freshness",
+    "day_volume",
+    "gap",
+    "leak",
+    "pairs",
 ]
 """Names of the checks, as findings and waivers carry them."""
 
@@ -88,6 +104,18 @@ class FeatureLimits(_Frozen):
     numeric_skew: Limit | None = None
     categorical_skew: Limit | None = None
     missing_skew: Limit | None = None
+    sentinel: Limit | None = None
+    zeros: Limit | None = None
+    constant: Limit | None = None
+    cardinality: Limit | None = None
+    unit: Limit | None = None
+    range: Limit | None = None
+    format: Limit | None = None
+    precision: Limit | None = None
+    swapped: Limit | None = None
+    gap: Limit | None = None
+    leak: Limit | None = None
+    pairs: Limit | None = None
 
 
 class Waiver(_Frozen):
@@ -126,6 +154,38 @@ class GateConfig(_Frozen):
     """As categorical_drift, training against serving."""
     missing_skew: Limit = Limit(warn=0.02, error=0.1)
     """As missing, serving against training."""
+    sentinel: Limit = Limit(warn=0.001, error=0.02)
+    """Share of values (0..1) that stand for "not known", such as -999, "NA" or 1970-01-01, and were not there before."""
+    zeros: Limit = Limit(warn=0.02, error=0.25)
+    """Share of zeros (0..1) where there were next to none."""
+    constant: Limit = Limit(warn=0.08, error=0.4)
+    """Growth of one value's share (0..1) in a number that hardly ever had it."""
+    cardinality: Limit = Limit(warn=0.4, error=0.9)
+    """Distinct values lost or gained, as a share (0..1) of the larger number."""
+    unit: Limit = Limit(warn=0.5, error=0.8)
+    """How much of a shift a change of unit explains (0..1)."""
+    range: Limit = Limit(warn=0.001, error=0.05)
+    """Share of numbers (0..1) far outside what the baseline span has."""
+    format: Limit = Limit(warn=0.005, error=0.2)
+    """Share of text (0..1) that is a known value in another spelling."""
+    precision: Limit = Limit(warn=0.5)
+    """Share of a number's distinct values, or of its decimals, that are gone (0..1)."""
+    swapped: Limit = Limit(warn=0.5, error=0.7)
+    """How much of what moved in two features is explained by their having changed places (0..1)."""
+    duplicates: Limit = Limit(warn=0.005, error=0.1)
+    """Share of rows (0..1) that repeat another row or its key, beyond the baseline's."""
+    repeated_rows: Limit = Limit(warn=0.01, error=0.2)
+    """Share of rows (0..1) that the baseline span has as well."""
+    freshness: Limit = Limit(warn=0.002, error=0.05)
+    """Share of rows (0..1) whose time is not where the span's is."""
+    day_volume: Limit = Limit(warn=0.5)
+    """Rows missing on a day, as a share (0..1) of what such a day has."""
+    gap: Limit = Limit(warn=0.5)
+    """Growth of the share of missing values (0..1) on a day, where other days have them."""
+    leak: Limit = Limit(warn=0.1, error=0.25)
+    """Growth of the AUC (0..1) with which a feature alone tells the label."""
+    pairs: Limit = Limit(warn=0.35, error=0.75)
+    """Share of a dependence between two features (0..1) that is gone, or that came from nowhere."""
     features: dict[str, FeatureLimits] = pydantic.Field(default_factory=dict)
     """feature -> other limits for it."""
     waivers: tuple[Waiver, ...] = ()
