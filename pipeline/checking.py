@@ -13,16 +13,19 @@ import pyarrow.compute as pc
 
 from components import files, tables
 from components.errors import UsageError
-from components.gate.config import FeatureLimits, GateConfig, Limit
+from components.gate.config import Distance, FeatureLimits, GateConfig, Limit
 from components.gate.judge import EVAL, Evidence, Roles, judge
 from components.statistics_gen import in_process
+from components.statistics_gen.roles import DataRoles
 from pipeline import schemas
 from pipeline.project import LoadedProject
 from pipeline.traits import Traits, constants, not_comparable
 
 # Two files with no project behind them promise no number of rows, and one value a file promises nothing about the next.
 _VOLUME = Limit(warn=0.5)
-_CONSTANT = FeatureLimits(numeric_drift=Limit(warn=0.1), categorical_drift=Limit(warn=0.1))
+_CONSTANT = FeatureLimits(
+    numeric_drift=Limit(warn=0.1), shift=Distance(warn=1.0), categorical_drift=Limit(warn=0.1), mix=Limit(warn=0.1)
+)
 # A column that so rarely has a value that a file of this size may have none.
 _MAY_BE_ABSENT = 1e-4
 
@@ -61,7 +64,9 @@ def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
     if loaded is None:
         return _without_project(paths, schema)
     project = loaded.project
-    reader = _Reader(frozenset(project.data.drop), project.label.column, schemas.column_types(schema) if schema else {})
+    columns = DataRoles(project.data.time, tuple(project.data.key))
+    types = schemas.column_types(schema) if schema else {}
+    reader = _Reader(frozenset(project.data.drop), project.label.column, types, columns)
     evidence = Evidence(
         splits={EVAL: reader.statistics(paths.current)},
         schema=schema,
@@ -80,17 +85,18 @@ def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
 
 
 def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
-    reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {})
+    traits = {path: Traits(path) for path in paths.data}
+    time = next(iter(sorted(set[str].intersection(*(found.times for found in traits.values())))), None)
+    reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {}, DataRoles(time))
     if paths.baseline is not None and not reader.types:
         # A CSV file has no types of its own: one that writes 1 where the other writes 1.0 means the same.
         reader.types = {name: kind for name, kind in tables.example_types(paths.baseline).items() if kind}
-    traits = {path: Traits(path) for path in paths.data}
     statistics = {path: reader.statistics(path, traits[path]) for path in paths.data}
-    config, roles, notes = GateConfig(volume=_VOLUME), Roles(), reader.notes
+    config, roles, notes = GateConfig(volume=_VOLUME), Roles(time=time), reader.notes
     other = paths.baseline or paths.serving
     if other is not None:
         skipped = not_comparable(traits[paths.current], traits[other])
-        roles = Roles(key=tuple(skipped))
+        roles = Roles(time=time, key=tuple(skipped))
         same = sorted(constants(traits[paths.current], traits[other]) - skipped.keys())
         config = GateConfig(volume=_VOLUME, features=dict.fromkeys(same, _CONSTANT))
         notes += _not_compared(skipped)
@@ -109,8 +115,9 @@ def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
 class _Reader:
     """Reads files as the pipeline would: without dropped columns, without rows that have no label."""
 
-    def __init__(self, drop: Collection[str], label: str | None, types: Mapping[str, str]) -> None:
+    def __init__(self, drop: Collection[str], label: str | None, types: Mapping[str, str], columns: DataRoles) -> None:
         self.notes: list[str] = []
+        self._columns = columns
         self.types = types
         self._drop = drop
         self._label = label
@@ -121,7 +128,7 @@ class _Reader:
         if traits is not None:
             batches = traits.watch(batches)
         unlabelled: list[int] = []
-        found = in_process.table_statistics(self._labelled(batches, unlabelled))
+        found = in_process.table_statistics(self._labelled(batches, unlabelled), self._columns)
         if sum(unlabelled):
             self.notes.append(f"{sum(unlabelled):,} rows of {path.name} have no label and were left out.")
         if not found.datasets or not found.datasets[0].num_examples:

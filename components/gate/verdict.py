@@ -11,7 +11,7 @@ from typing import Any
 
 from components.gate.findings import Finding, most_severe_first
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "verdict.json"
 _IDENTITY = ("project", "span", "span_version", "digest", "baseline_span", "as_of")
 _WORDS = {"pass": "PASS", "warn": "WARN", "blocked": "BLOCKED"}

@@ -14,6 +14,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components.statistics_gen.days import Days
+from components.statistics_gen.fine_quantiles import FineQuantiles
 from components.statistics_gen.integer_values import IntegerValues
 from components.statistics_gen.roles import DataRoles
 from components.statistics_gen.row_sample import KeySample, RowSample
@@ -65,7 +66,7 @@ def generators(roles: DataRoles = _NO_ROLES) -> list[Any]:
 
 def _our_own(roles: DataRoles) -> list[Any]:
     keyed = [KeySample(roles.key)] if roles.key else []
-    return [IntegerValues(), RowSample(), *keyed, *([Days(roles.time)] if roles.time else [])]
+    return [IntegerValues(), FineQuantiles(), RowSample(), *keyed, *([Days(roles.time)] if roles.time else [])]
 
 
 def accumulate(

@@ -53,13 +53,13 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(celsius: pathlib
     assert value["verdict"] == "blocked"
     found = value["findings"][0]
     assert (found["check"], found["feature"], found["severity"]) == ("numeric_drift", "temp", "error")
-    assert found["measured"] > 0.9 and found["limit"] == 0.4
+    assert found["measured"] > 0.85 and found["limit"] == 0.4
 
 
 def test_text_says_what_how_much_and_against_what(celsius: pathlib.Path) -> None:
     result = spanwise(celsius, "--baseline", MAY, "--project", PROJECT)
     assert (result.returncode, result.stderr) == (10, "")
-    assert result.stdout.startswith("BLOCKED  celsius.parquet  temp: distribution moved by 1.00")
+    assert result.stdout.startswith("BLOCKED  celsius.parquet  temp: distribution moved by 0.90")
     assert "[[gate.waivers]]" in result.stdout and str(PROJECT) in result.stdout
 
 
