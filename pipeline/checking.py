@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import difflib
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,8 @@ import pyarrow.compute as pc
 from components import files, tables
 from components.errors import UsageError
 from components.gate.config import Distance, FeatureLimits, GateConfig, Limit
-from components.gate.judge import EVAL, Evidence, Roles, judge
+from components.gate.judge import EVAL, Evidence, Judgement, Roles
+from components.gate.lint import lint
 from components.statistics_gen import in_process
 from components.statistics_gen.roles import DataRoles
 from pipeline import schemas
@@ -45,17 +47,60 @@ class Files:
         return [path for path in (self.current, self.baseline, self.serving) if path is not None]
 
 
-def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
-    """The verdict on `paths.current`.
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What is to be told beside the verdict."""
+
+    explain: str | None = None
+    """A feature whose arithmetic is wanted; `*`: that of every finding."""
+    lint: bool = False
+    """What is wrong with the gate's settings."""
+
+
+def check(paths: Files, loaded: LoadedProject | None, wanted: Wanted | None = None) -> dict[str, Any]:
+    """The verdict on `paths.current`; with `arithmetic` and `lint` where they are wanted.
 
     Args:
       paths: what is judged, and what it is held against.
       loaded: the project whose limits, roles, schema and waivers hold; None: defaults, and a schema inferred from the
         baseline.
+      wanted: beside the verdict.
 
     Raises:
-      UsageError: a file cannot be read as what it should be, or two files have no column in common.
+      UsageError: a file cannot be read as what it should be, two files have no column in common, or there is no such
+        feature to explain.
     """
+    judgement, notes = _judgement(paths, loaded)
+    verdict = _noted(judgement.verdict(), notes)
+    if wanted is None or not (wanted.explain or wanted.lint):
+        return verdict
+    arithmetic = judgement.arithmetic()
+    if wanted.explain:
+        verdict["arithmetic"] = _chosen(arithmetic, wanted.explain, verdict["findings"])
+    if wanted.lint:
+        today = datetime.date.today().isoformat()
+        verdict["lint"] = lint(judgement.config, judgement.roles, judgement.evidence.schema, arithmetic, today)
+    return verdict
+
+
+def _chosen(
+    arithmetic: Sequence[dict[str, Any]], feature: str, findings: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    if feature == "*":
+        found = {(finding["check"], finding["feature"]) for finding in findings}
+        return [entry for entry in arithmetic if (entry["check"], entry["feature"]) in found]
+    chosen = [entry for entry in arithmetic if entry["feature"] == feature]
+    if not chosen:
+        names = sorted({entry["feature"] for entry in arithmetic if entry["feature"]})
+        close = difflib.get_close_matches(feature, names, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise UsageError(
+            f"--explain {feature}: nothing was measured of it.{hint}\n  Measured: {', '.join(names) or 'none'}"
+        )
+    return chosen
+
+
+def _judgement(paths: Files, loaded: LoadedProject | None) -> tuple[Judgement, list[str]]:
     names = {path: tables.column_names(path) for path in paths.data}
     for path in paths.data[1:]:
         _need_common(paths.current, path, names)
@@ -80,11 +125,10 @@ def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
             "features": project.features.model_dump(mode="json"),
         }
     )
-    verdict = judge(evidence, project.gate, roles, _identity(paths, loaded))
-    return _noted(verdict, reader.notes)
+    return Judgement(evidence, project.gate, roles, _identity(paths, loaded)), reader.notes
 
 
-def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
+def _without_project(paths: Files, schema: Any | None) -> tuple[Judgement, list[str]]:
     traits = {path: Traits(path) for path in paths.data}
     time = next(iter(sorted(set[str].intersection(*(found.times for found in traits.values())))), None)
     reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {}, DataRoles(time))
@@ -109,7 +153,7 @@ def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
         baseline=statistics[paths.baseline] if paths.baseline else None,
         serving=statistics[paths.serving] if paths.serving else None,
     )
-    return _noted(judge(evidence, config, roles, _identity(paths, None)), notes)
+    return Judgement(evidence, config, roles, _identity(paths, None)), notes
 
 
 class _Reader:

@@ -32,10 +32,9 @@ def with_inflation(
       statistics: DatasetFeatureStatisticsLists.
       time: the time column, seconds since 1970.
     """
-    found = [_Days.read(one, time) for one in statistics] if time is not None else []
-    if len(found) < 2 or found[0] is None or found[1] is None:
+    first, second = (_Days.read(one, time) if time is not None else None for one in statistics)
+    if first is None or second is None:
         return ours, theirs
-    first, second = found
     shared = len(np.intersect1d(first.days, second.days)) / max(1, min(len(first.days), len(second.days)))
     return first.inflate(ours, 1 - shared), second.inflate(theirs, 1 - shared)
 
