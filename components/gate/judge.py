@@ -9,6 +9,7 @@ from typing import Any
 
 from components.gate import clusters, comparing, measure, rules, verdict, waivers
 from components.gate.anomalies import Expected, schema_findings
+from components.gate.checks import registry
 from components.gate.config import GateConfig
 from components.gate.findings import Against, Finding
 from components.gate.profile import SplitStats, profile
@@ -19,7 +20,7 @@ __all__ = ["EVAL", "FAMILIES", "SERVING", "TRAIN", "Evidence", "Judgement", "Rol
 EVAL, TRAIN = "eval", "train"
 SERVING = "serving"
 
-FAMILIES: tuple[Callable[[Sides], Iterable[Finding]], ...] = ()
+FAMILIES: tuple[Callable[[Sides], Iterable[Finding]], ...] = (registry.run,)
 """Further checks of the span against its baseline, one function a family (components/gate/checks/)."""
 
 _NO_SCHEMA = (

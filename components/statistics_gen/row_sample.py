@@ -107,7 +107,7 @@ class KeySample(tfdv.CombinerStatsGenerator):
 
 def packed(values: npt.NDArray[Any]) -> str:
     """An array as text; see `unpacked`."""
-    shuffled = np.frombuffer(values.tobytes(), np.uint8).reshape(len(values), -1).T.tobytes()
+    shuffled = np.frombuffer(values.tobytes(), np.uint8).reshape(-1, values.itemsize).T.tobytes()
     return f"{values.dtype.str} {base64.b85encode(zlib.compress(shuffled, 1)).decode()}"
 
 
