@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import difflib
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,16 +14,20 @@ import pyarrow.compute as pc
 
 from components import files, tables
 from components.errors import UsageError
-from components.gate.config import FeatureLimits, GateConfig, Limit
-from components.gate.judge import EVAL, Evidence, Roles, judge
+from components.gate.config import Distance, FeatureLimits, GateConfig, Limit
+from components.gate.judge import EVAL, Evidence, Judgement, Roles
+from components.gate.lint import lint
 from components.statistics_gen import in_process
+from components.statistics_gen.roles import DataRoles
 from pipeline import schemas
 from pipeline.project import LoadedProject
 from pipeline.traits import Traits, constants, not_comparable
 
 # Two files with no project behind them promise no number of rows, and one value a file promises nothing about the next.
 _VOLUME = Limit(warn=0.5)
-_CONSTANT = FeatureLimits(numeric_drift=Limit(warn=0.1), categorical_drift=Limit(warn=0.1))
+_CONSTANT = FeatureLimits(
+    numeric_drift=Limit(warn=0.1), shift=Distance(warn=1.0), categorical_drift=Limit(warn=0.1), mix=Limit(warn=0.1)
+)
 # A column that so rarely has a value that a file of this size may have none.
 _MAY_BE_ABSENT = 1e-4
 
@@ -42,17 +47,60 @@ class Files:
         return [path for path in (self.current, self.baseline, self.serving) if path is not None]
 
 
-def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
-    """The verdict on `paths.current`.
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What is to be told beside the verdict."""
+
+    explain: str | None = None
+    """A feature whose arithmetic is wanted; `*`: that of every finding."""
+    lint: bool = False
+    """What is wrong with the gate's settings."""
+
+
+def check(paths: Files, loaded: LoadedProject | None, wanted: Wanted | None = None) -> dict[str, Any]:
+    """The verdict on `paths.current`; with `arithmetic` and `lint` where they are wanted.
 
     Args:
       paths: what is judged, and what it is held against.
       loaded: the project whose limits, roles, schema and waivers hold; None: defaults, and a schema inferred from the
         baseline.
+      wanted: beside the verdict.
 
     Raises:
-      UsageError: a file cannot be read as what it should be, or two files have no column in common.
+      UsageError: a file cannot be read as what it should be, two files have no column in common, or there is no such
+        feature to explain.
     """
+    judgement, notes = _judgement(paths, loaded)
+    verdict = _noted(judgement.verdict(), notes)
+    if wanted is None or not (wanted.explain or wanted.lint):
+        return verdict
+    arithmetic = judgement.arithmetic()
+    if wanted.explain:
+        verdict["arithmetic"] = _chosen(arithmetic, wanted.explain, verdict["findings"])
+    if wanted.lint:
+        today = datetime.date.today().isoformat()
+        verdict["lint"] = lint(judgement.config, judgement.roles, judgement.evidence.schema, arithmetic, today)
+    return verdict
+
+
+def _chosen(
+    arithmetic: Sequence[dict[str, Any]], feature: str, findings: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    if feature == "*":
+        found = {(finding["check"], finding["feature"]) for finding in findings}
+        return [entry for entry in arithmetic if (entry["check"], entry["feature"]) in found]
+    chosen = [entry for entry in arithmetic if entry["feature"] == feature]
+    if not chosen:
+        names = sorted({entry["feature"] for entry in arithmetic if entry["feature"]})
+        close = difflib.get_close_matches(feature, names, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise UsageError(
+            f"--explain {feature}: nothing was measured of it.{hint}\n  Measured: {', '.join(names) or 'none'}"
+        )
+    return chosen
+
+
+def _judgement(paths: Files, loaded: LoadedProject | None) -> tuple[Judgement, list[str]]:
     names = {path: tables.column_names(path) for path in paths.data}
     for path in paths.data[1:]:
         _need_common(paths.current, path, names)
@@ -61,7 +109,9 @@ def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
     if loaded is None:
         return _without_project(paths, schema)
     project = loaded.project
-    reader = _Reader(frozenset(project.data.drop), project.label.column, schemas.column_types(schema) if schema else {})
+    columns = DataRoles(project.data.time, tuple(project.data.key))
+    types = schemas.column_types(schema) if schema else {}
+    reader = _Reader(frozenset(project.data.drop), project.label.column, types, columns)
     evidence = Evidence(
         splits={EVAL: reader.statistics(paths.current)},
         schema=schema,
@@ -75,22 +125,22 @@ def check(paths: Files, loaded: LoadedProject | None) -> dict[str, Any]:
             "features": project.features.model_dump(mode="json"),
         }
     )
-    verdict = judge(evidence, project.gate, roles, _identity(paths, loaded))
-    return _noted(verdict, reader.notes)
+    return Judgement(evidence, project.gate, roles, _identity(paths, loaded)), reader.notes
 
 
-def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
-    reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {})
+def _without_project(paths: Files, schema: Any | None) -> tuple[Judgement, list[str]]:
+    traits = {path: Traits(path) for path in paths.data}
+    time = next(iter(sorted(set[str].intersection(*(found.times for found in traits.values())))), None)
+    reader = _Reader(frozenset(), None, schemas.column_types(schema) if schema else {}, DataRoles(time))
     if paths.baseline is not None and not reader.types:
         # A CSV file has no types of its own: one that writes 1 where the other writes 1.0 means the same.
         reader.types = {name: kind for name, kind in tables.example_types(paths.baseline).items() if kind}
-    traits = {path: Traits(path) for path in paths.data}
     statistics = {path: reader.statistics(path, traits[path]) for path in paths.data}
-    config, roles, notes = GateConfig(volume=_VOLUME), Roles(), reader.notes
+    config, roles, notes = GateConfig(volume=_VOLUME), Roles(time=time), reader.notes
     other = paths.baseline or paths.serving
     if other is not None:
         skipped = not_comparable(traits[paths.current], traits[other])
-        roles = Roles(key=tuple(skipped))
+        roles = Roles(time=time, key=tuple(skipped))
         same = sorted(constants(traits[paths.current], traits[other]) - skipped.keys())
         config = GateConfig(volume=_VOLUME, features=dict.fromkeys(same, _CONSTANT))
         notes += _not_compared(skipped)
@@ -103,14 +153,15 @@ def _without_project(paths: Files, schema: Any | None) -> dict[str, Any]:
         baseline=statistics[paths.baseline] if paths.baseline else None,
         serving=statistics[paths.serving] if paths.serving else None,
     )
-    return _noted(judge(evidence, config, roles, _identity(paths, None)), notes)
+    return Judgement(evidence, config, roles, _identity(paths, None)), notes
 
 
 class _Reader:
     """Reads files as the pipeline would: without dropped columns, without rows that have no label."""
 
-    def __init__(self, drop: Collection[str], label: str | None, types: Mapping[str, str]) -> None:
+    def __init__(self, drop: Collection[str], label: str | None, types: Mapping[str, str], columns: DataRoles) -> None:
         self.notes: list[str] = []
+        self._columns = columns
         self.types = types
         self._drop = drop
         self._label = label
@@ -121,7 +172,7 @@ class _Reader:
         if traits is not None:
             batches = traits.watch(batches)
         unlabelled: list[int] = []
-        found = in_process.table_statistics(self._labelled(batches, unlabelled))
+        found = in_process.table_statistics(self._labelled(batches, unlabelled), self._columns)
         if sum(unlabelled):
             self.notes.append(f"{sum(unlabelled):,} rows of {path.name} have no label and were left out.")
         if not found.datasets or not found.datasets[0].num_examples:

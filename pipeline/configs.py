@@ -53,7 +53,7 @@ def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
             "drop": list(project.data.drop),
             "types": _csv_types(workspace),
         },
-        statistics_gen={**same, **size},
+        statistics_gen={**same, **size, "roles": {"time": roles["time"], "key": roles["key"]}},
         gate={**same, "gate": project.gate.model_dump(mode="json"), "roles": roles, "features": features},
         transform={**same, **size, **label, "features": features},
         trainer={

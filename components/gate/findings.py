@@ -36,7 +36,8 @@ class Finding:
     measured: float | None = None
     limit: float | None = None
     noise: float | None = None
-    """How much of `measured` samples of these sizes show by chance; it is taken off before the limit is applied."""
+    """Upper end of the noise band: what samples of these sizes of unchanged data exceed so rarely that all checks of a
+    run together stay within `false_alarms`. Nothing below it is found."""
     baseline: str | None = None
     examples: int | None = None
     """Values or examples on the side that is judged."""
@@ -45,6 +46,11 @@ class Finding:
     """Of schema findings: the key of [gate.anomalies] that holds their severity."""
     waiver: dict[str, str] | None = None
     """The waiver that covers it, or covered it until it expired."""
+    expected: float | None = None
+    """What samples of these sizes of unchanged data show on average; taken off `measured` before the limit is held
+    against it."""
+    slice: str | None = None
+    """The rows it is about, as `origin = LGA`; None: all of the split."""
 
     def as_json(self) -> dict[str, Any]:
         """As the verdict carries it; numbers to six digits, so that the same data gives the same text.

@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from components.gate import binning, measure, rules, verdict, waivers
+from components.gate import clusters, comparing, measure, rules, verdict, waivers
 from components.gate.anomalies import Expected, schema_findings
+from components.gate.checks import registry
 from components.gate.config import GateConfig
 from components.gate.findings import Against, Finding
-from components.gate.measure import Comparison
-from components.gate.profile import Distance, FeatureStats, SplitStats, profile
+from components.gate.profile import SplitStats, profile
+from components.gate.sides import Roles, Sides
+
+__all__ = ["EVAL", "FAMILIES", "SERVING", "TRAIN", "Evidence", "Judgement", "Roles", "Sides", "judge"]
 
 EVAL, TRAIN = "eval", "train"
 SERVING = "serving"
-# Quantile bins of a number with no more values than bins mean nothing: it is compared value by value.
-_FEW_VALUES = binning.BINS
+
+FAMILIES: tuple[Callable[[Sides], Iterable[Finding]], ...] = (registry.run,)
+"""Further checks of the span against its baseline, one function a family (components/gate/checks/)."""
 
 _NO_SCHEMA = (
     "no committed schema yet, so nothing says what this data should look like. Read the one inferred from this span, "
     "and accept it."
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Roles:
-    """Columns with a part of their own, which are not compared as features are."""
-
-    time: str | None = None
-    key: tuple[str, ...] = ()
-    label: str | None = None
-    weight: str | None = None
-    categorical: tuple[str, ...] = ()
-    """Features whose integers are names."""
-
-    features: tuple[str, ...] = ()
-    """Columns the model reads; those of them that are part of the key are compared nevertheless."""
-
-    @property
-    def not_features(self) -> frozenset[str]:
-        """Columns that no drift is measured of."""
-        key = set(self.key) - set(self.features)
-        return frozenset(name for name in (self.time, self.label, self.weight, *key) if name)
-
-    @classmethod
-    def parsed(cls, config: Mapping[str, Any]) -> Roles:
-        """From a component's config: its `roles` and `features`."""
-        roles, features = config.get("roles", {}), config.get("features", {})
-        by_kind = (features.get(kind) or () for kind in ("numeric", "bucketized", "categorical", "cyclic"))
-        return cls(
-            time=roles.get("time"),
-            key=tuple(roles.get("key") or ()),
-            label=roles.get("label"),
-            weight=roles.get("weight"),
-            categorical=tuple(features.get("categorical") or ()),
-            features=tuple(name for kind in by_kind for name in kind),
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,35 +53,100 @@ def judge(
       identity: project, span, span_version, digest, baseline_span, as_of.
       schema_needed: without a committed schema, the span is blocked until what it looks like has been accepted.
     """
-    profiles = {name: profile(statistics) for name, statistics in evidence.splits.items()}
-    expected = measure.expected(evidence.schema) if evidence.schema is not None else {}
-    found: list[Finding] = []
-    notes: list[str] = []
-    if evidence.schema is None and schema_needed:
-        found.append(Finding("schema", None, EVAL, "error", _NO_SCHEMA, kind="no_schema"))
-    elif evidence.schema is not None:
-        found += _against_schema(evidence, profiles, expected, config, roles, first=evidence.baseline is None)
-    baseline_name = identity.get("baseline_span")
-    absent = {f.feature for f in found if f.kind == "missing_column" and f.split == EVAL and f.feature}
-    if evidence.baseline is None:
-        notes.append(_no_baseline(evidence, in_pipeline=identity.get("span_version") is not None))
-        if evidence.schema is None:
-            empty = (rules.empty(feature, Against(EVAL)) for feature in profiles[EVAL].features.values())
-            found += [finding for finding in empty if finding is not None]
-    else:
-        word = "the baseline span" if identity.get("span_version") is not None else "the baseline"
-        against = Against(EVAL, f"{word} {baseline_name}", baseline_name)
-        compared = _Compared(profiles[EVAL], profile(evidence.baseline), roles, expected, config, against, absent)
-        found += _drift(compared, measure.distances(evidence.splits[EVAL], evidence.baseline, compared.comparisons))
-    if evidence.serving is None:
-        notes.append("No serving statistics: skew between training and serving was not checked.")
-    else:
-        split = TRAIN if TRAIN in profiles else EVAL
-        against = Against(SERVING, "training", None)
-        compared = _Compared(profile(evidence.serving), profiles[split], roles, expected, config, against, set())
-        found += _skew(compared, measure.distances(evidence.serving, evidence.splits[split], compared.comparisons))
-    found, idle = waivers.apply(found, config.waivers, identity.get("as_of") or "")
-    return verdict.assemble(found, [*notes, *idle], identity, profiles[EVAL].rows)
+    return Judgement(evidence, config, roles, identity, schema_needed).verdict()
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """One span, what it is held against, and by which limits; arguments as `judge`'s."""
+
+    evidence: Evidence
+    config: GateConfig
+    roles: Roles
+    identity: Mapping[str, Any]
+    schema_needed: bool = False
+
+    def verdict(self) -> dict[str, Any]:
+        """See `judge`."""
+        found, notes = self._schema_findings(), []
+        if self.baseline is None:
+            notes.append(_no_baseline(self.evidence, in_pipeline=self.identity.get("span_version") is not None))
+            if self.evidence.schema is None:
+                empty = (rules.empty(feature, Against(EVAL)) for feature in self._profiles[EVAL].features.values())
+                found += [finding for finding in empty if finding is not None]
+        else:
+            found += comparing.findings(comparing.drift(self.baseline), self.baseline)
+            found += [finding for family in FAMILIES for finding in family(self.baseline)]
+        if self.serving is None:
+            notes.append("No serving statistics: skew between training and serving was not checked.")
+        else:
+            found += comparing.findings(comparing.skew(self.serving), self.serving)
+        found, idle = waivers.apply(found, self.config.waivers, self.identity.get("as_of") or "")
+        return verdict.assemble(found, [*notes, *idle], self.identity, self._profiles[EVAL].rows)
+
+    def arithmetic(self, feature: str | None = None) -> list[dict[str, Any]]:
+        """Everything that was measured, beyond its limit or not, with the numbers that it came of.
+
+        Args:
+          feature: only of this one.
+        """
+        ways = ((self.baseline, comparing.drift), (self.serving, comparing.skew))
+        return [
+            one.as_json(self.config.limit(one.check, one.feature), sides.against)
+            for sides, measure_all in ways
+            if sides is not None
+            for one in measure_all(sides)
+            if feature in (None, one.feature)
+        ]
+
+    @functools.cached_property
+    def baseline(self) -> Sides | None:
+        """The span against its baseline."""
+        if self.evidence.baseline is None:
+            return None
+        name = self.identity.get("baseline_span")
+        word = "the baseline span" if self.identity.get("span_version") is not None else "the baseline"
+        absent = {f.feature for f in self._schema_findings() if f.kind == "missing_column" and f.split == EVAL}
+        against = Against(EVAL, f"{word} {name}", name)
+        both = self.evidence.splits[EVAL], self.evidence.baseline
+        return self._sides(both, against, {name for name in absent if name})
+
+    @functools.cached_property
+    def serving(self) -> Sides | None:
+        """What serving saw against training."""
+        if self.evidence.serving is None:
+            return None
+        training = self.evidence.splits.get(TRAIN, self.evidence.splits[EVAL])
+        return self._sides((self.evidence.serving, training), Against(SERVING, "training", None), set())
+
+    def _sides(self, statistics: tuple[Any, Any], against: Against, absent: set[str]) -> Sides:
+        ours, theirs = (profile(one) for one in statistics)
+        current, other = clusters.with_inflation(ours, theirs, statistics, self.roles.time)
+        return Sides(
+            *(current, other, self.roles, self._expected, self.config, against, absent, statistics),
+            identity=self.identity,
+            level=self._level,
+        )
+
+    @functools.cached_property
+    def _level(self) -> float:
+        sides = [self.evidence.baseline, self.evidence.serving]
+        columns = [len(side.datasets[0].features) for side in sides if side is not None and side.datasets]
+        return comparing.level(columns, self.config.false_alarms, len(FAMILIES))
+
+    @functools.cached_property
+    def _profiles(self) -> Mapping[str, SplitStats]:
+        return {name: profile(statistics) for name, statistics in self.evidence.splits.items()}
+
+    @functools.cached_property
+    def _expected(self) -> Mapping[str, Expected]:
+        return measure.expected(self.evidence.schema) if self.evidence.schema is not None else {}
+
+    def _schema_findings(self) -> list[Finding]:
+        if self.evidence.schema is None:
+            return [Finding("schema", None, EVAL, "error", _NO_SCHEMA, kind="no_schema")] if self.schema_needed else []
+        first = self.evidence.baseline is None
+        return _against_schema(self.evidence, self._profiles, self._expected, self.config, self.roles, first)
 
 
 def _no_baseline(evidence: Evidence, in_pipeline: bool) -> str:
@@ -120,54 +155,6 @@ def _no_baseline(evidence: Evidence, in_pipeline: bool) -> str:
     if evidence.schema is None:
         return "Neither schema nor baseline: there is nothing to hold this data against. Give --baseline or --schema."
     return "No baseline: drift was not checked."
-
-
-@dataclasses.dataclass(frozen=True)
-class _Compared:
-    """Two sides of a comparison and which of their features are compared, and how."""
-
-    current: SplitStats
-    other: SplitStats
-    roles: Roles
-    expected: Mapping[str, Expected]
-    config: GateConfig
-    against: Against
-    absent: Collection[str]
-
-    @property
-    def comparisons(self) -> dict[str, Comparison]:
-        """Feature -> numeric or categorical, for those that both sides have values of, of one kind."""
-        both = ((n, f, self.other.features.get(n)) for n, f in self.current.features.items())
-        found = {n: self._kind(f, o) for n, f, o in both if o is not None and f.present and o.present}
-        skipped = self.roles.not_features - {self.roles.label}
-        return {name: kind for name, kind in found.items() if kind is not None and name not in skipped}
-
-    def pairs(self) -> Iterator[tuple[FeatureStats, FeatureStats]]:
-        """Columns of either side but the label, with what the other side has of them."""
-        for name in sorted({*self.current.features, *self.other.features} - {self.roles.label, *self.absent}):
-            ours, theirs = self.current.features.get(name), self.other.features.get(name)
-            known = ours or theirs
-            assert known is not None
-            nothing = dataclasses.replace(known, present=0, counts={}, unique=None)
-            yield (
-                ours or dataclasses.replace(nothing, rows=self.current.rows),
-                theirs or dataclasses.replace(nothing, rows=self.other.rows),
-            )
-
-    def _kind(self, ours: FeatureStats, theirs: FeatureStats) -> Comparison | None:
-        if (ours.type == "string") != (theirs.type == "string"):
-            return None
-        if ours.type == "string":
-            return "categorical"
-        counted = ours.counted_whole and theirs.counted_whole
-        named = (
-            ours.name in self.roles.categorical
-            or ours.name == self.roles.label
-            or self.expected.get(ours.name, Expected()).named
-        )
-        if counted and (named or (theirs.unique or 0) <= _FEW_VALUES):
-            return "categorical"
-        return "numeric"
 
 
 def _against_schema(
@@ -189,38 +176,3 @@ def _against_schema(
         every = measure.anomalies(evidence.splits[split], evidence.schema, environment)
         found += schema_findings(every, stats, expected, config, Against(split))
     return found
-
-
-def _drift(sides: _Compared, distances: Mapping[str, Distance]) -> Iterator[Finding]:
-    config, against = sides.config, sides.against
-    found: list[Finding | None] = [rules.volume(sides.current.rows, sides.other.rows, config.limit("volume"), against)]
-    for name, distance in sorted(distances.items()):
-        current, other = sides.current.features[name], sides.other.features[name]
-        if name == sides.roles.label:
-            limit = config.limit("label_drift")
-            found.append(rules.categorical_distance("label_drift", current, other, distance, limit, against))
-            continue
-        found.append(_distance(sides, name, distance, "drift"))
-        if current.type == "string" and sides.expected.get(name, Expected()).values is None:
-            found.append(rules.unseen_values(current, other, config.limit("unseen_values", name), against))
-    for current, other in sides.pairs():
-        if other.present:
-            found.append(rules.missing("missing", current, other, config.limit("missing", current.name), against))
-    return (finding for finding in found if finding is not None)
-
-
-def _skew(sides: _Compared, distances: Mapping[str, Distance]) -> Iterator[Finding]:
-    found = [_distance(sides, name, value, "skew") for name, value in sorted(distances.items())]
-    for current, other in sides.pairs():
-        if other.present:
-            limit = sides.config.limit("missing_skew", current.name)
-            found.append(rules.missing("missing_skew", current, other, limit, sides.against))
-    return (finding for finding in found if finding is not None)
-
-
-def _distance(sides: _Compared, name: str, distance: Distance, suffix: str) -> Finding | None:
-    kind = sides.comparisons[name]
-    check = f"{kind}_{suffix}"
-    rule = rules.numeric_distance if kind == "numeric" else rules.categorical_distance
-    limit = sides.config.limit(check, name)
-    return rule(check, sides.current.features[name], sides.other.features[name], distance, limit, sides.against)

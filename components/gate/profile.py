@@ -6,8 +6,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from components.gate import distribution
+
 INTEGER_VALUES = "integer_values"
 """Name of the custom statistic that counts integers by value (components.statistics_gen.integer_values)."""
+
+DISTRIBUTION = "distribution"
+"""Name of the custom statistic that has the values of numbers (components.statistics_gen.fine_quantiles)."""
+_QUANTILES = 1
+"""Histogram.QUANTILES."""
 
 Type = Literal["int", "float", "string"]
 # FeatureNameStatistics.Type: STRING is 2, BYTES is 3.
@@ -32,6 +39,12 @@ class FeatureStats:
     median: float | None = None
     high: float | None = None
     mean: float | None = None
+    distribution: distribution.Distribution | None = None
+    """Of a number's finite values."""
+    inflation: float = 1.0
+    """Design effect: how many rows say as much of the distribution as one independent row would."""
+    missing_inflation: float = 1.0
+    """The same for the share of examples without the feature."""
 
     @property
     def missing(self) -> int:
@@ -66,16 +79,6 @@ class SplitStats:
     features: Mapping[str, FeatureStats]
 
 
-@dataclasses.dataclass(frozen=True)
-class Distance:
-    """One feature's distance."""
-
-    value: float
-    """0..1."""
-    bins: int
-    """Cells compared: what chance is reckoned with."""
-
-
 def profile(statistics: Any) -> SplitStats:
     """The first data set of a DatasetFeatureStatisticsList, top-level features only, in order of name."""
     if not statistics.datasets:
@@ -106,10 +109,22 @@ def _feature(feature: Any, rows: int) -> FeatureStats:
         unique = len(counts) if counts is not None else None
         return FeatureStats(
             *(name, kind, rows, numbers.common_stats.num_non_missing, counts or {}, unique),
-            *(numbers.min, numbers.median, numbers.max, numbers.mean),
+            *(numbers.min, numbers.median, numbers.max, numbers.mean, _distribution(feature, counts)),
         )
     if feature.HasField("string_stats"):
         strings = feature.string_stats
         return FeatureStats(name, kind, rows, strings.common_stats.num_non_missing, counts or {}, strings.unique)
     common = feature.bytes_stats.common_stats if feature.HasField("bytes_stats") else None
     return FeatureStats(name, kind, rows, common.num_non_missing if common is not None else 0)
+
+
+def _distribution(feature: Any, counts: Mapping[str, int] | None) -> distribution.Distribution | None:
+    """The finest there is: values counted one by one, our quantiles, TFDV's ten."""
+    if counts:
+        values = sorted((int(value), count) for value, count in counts.items())
+        return distribution.of_buckets((value, value, count) for value, count in values)
+    found = [custom.histogram for custom in feature.custom_stats if custom.name == DISTRIBUTION]
+    found = found or [h for h in feature.num_stats.histograms if h.type == _QUANTILES]
+    if not found:
+        return None
+    return distribution.of_buckets((b.low_value, b.high_value, b.sample_count) for b in found[0].buckets)

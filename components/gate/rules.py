@@ -1,149 +1,234 @@
-"""The rules of the gate: plain data in, a finding or none out. No TFX, no files, no clock."""
+"""The rules of the gate: plain data in, what was measured out. No TFX, no files, no clock.
+
+Each gives a value, what chance makes of it (`noise`), and the sentence; `measured.Measured` holds the limit against it.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 
-from components.gate import noise
-from components.gate.config import Level, Limit
+import numpy as np
+
+from components.gate import categories, distribution, noise
 from components.gate.findings import Against, Finding
-from components.gate.profile import Distance, FeatureStats
+from components.gate.measured import Cell, Measured
+from components.gate.profile import FeatureStats
 
 _MOSTLY = 0.5
 _GONE = 0.1
 
 
 def numeric_distance(
-    check: str, current: FeatureStats, other: FeatureStats, distance: Distance, limit: Limit, against: Against
-) -> Finding | None:
-    """The distribution of a number moved: Jensen-Shannon divergence (bits, 0..1) above the limit and above chance.
+    check: str, current: FeatureStats, other: FeatureStats, level: float, against: Against
+) -> Measured | None:
+    """The distribution of a number moved: Jensen-Shannon divergence over bins that both sides share, in bits, 0..1.
 
     Args:
       check: `numeric_drift` or `numeric_skew`.
       current: the side judged.
       other: the side it is held against.
-      distance: TFDV's divergence of the two quantile histograms, and the number of bins it was taken over.
-      limit: of the divergence.
+      level: probability of the noise band.
       against: both sides by name.
+
+    Returns:
+      None if a side has no number that is finite.
     """
-    measured, chance = distance.value, noise.divergence(current.present, other.present, distance.bins)
-    reached = limit.level(max(0.0, measured - chance))
-    if reached is None:
+    ours, theirs = current.distribution, other.distribution
+    if ours is None or theirs is None:
         return None
-    severity, bound = reached
-    message = (
-        f"{current.name}: distribution moved by {measured:.2f} (Jensen-Shannon, 0 to 1) against {against.other} "
-        f"(limit {bound:g}); median {_number(current.median)}, was {_number(other.median)}, "
-        f"range {_range(current)}, was {_range(other)}."
+    edges = distribution.bins(ours, theirs)
+    p, q = distribution.histogram(ours, edges), distribution.histogram(theirs, edges)
+    value = distribution.divergence(p, q)
+    n, m = _effective(current), _effective(other)
+
+    def say(bound: float) -> str:
+        return (
+            f"{current.name}: distribution moved by {value:.2f} (Jensen-Shannon, 0 to 1) against {against.other} "
+            f"(limit {bound:g}); {_moments(current, other)}."
+        )
+
+    labels = _intervals(edges.tolist())
+    return Measured(
+        *(check, current.name, value, noise.divergence(n, m, len(p), level)),
+        *((current.present, other.present), (n, m), say),
+        "Jensen-Shannon divergence of the two columns, in bits: mean of p log2(p/m) and q log2(q/m), m their mean",
+        tuple(Cell(*cell) for cell in zip(labels, p, q, strict=True)),
     )
-    return _finding(check, current, other, severity, message, against, (measured, bound, chance))
+
+
+def shift(check: str, current: FeatureStats, other: FeatureStats, level: float, against: Against) -> Measured | None:
+    """How far a number moved, in standard deviations of the other side: trimmed Wasserstein distance over the spread.
+
+    It goes on where the divergence has reached its end, and sees tails that no bin of a tenth of the rows does. Neither
+    the distance nor the spread (from quartiles) moves by an outlier.
+
+    Args: as `numeric_distance`; `check` is `shift` or `shift_skew`.
+
+    Returns:
+      None if the other side is constant, which gives no scale.
+    """
+    ours, theirs = current.distribution, other.distribution
+    if ours is None or theirs is None or not theirs.spread:
+        return None
+    spread = theirs.spread
+    value = distribution.wasserstein(ours, theirs) / spread
+    n, m = _effective(current), _effective(other)
+    chance = noise.wasserstein(theirs, n, m, level)
+
+    def say(bound: float) -> str:
+        return (
+            f"{current.name}: values moved by {_number(value)} standard deviations of {against.other} "
+            f"(limit {bound:g}); {_moments(current, other)}."
+        )
+
+    shares = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+    places = np.array(shares)
+    quantiles = zip(shares, ours.quantile(places).tolist(), theirs.quantile(places).tolist(), strict=True)
+    return Measured(
+        *(check, current.name, value, noise.Chance(chance.expected / spread, chance.band / spread)),
+        *((current.present, other.present), (n, m), say),
+        f"mean distance of the quantiles between 1 % and 99 %, by the baseline's spread {_number(spread)} "
+        "(interquartile range / 1.349)",
+        tuple(Cell(f"{100 * share:g} % quantile", a, b) for share, a, b in quantiles),
+    )
 
 
 def categorical_distance(
-    check: str, current: FeatureStats, other: FeatureStats, distance: Distance, limit: Limit, against: Against
-) -> Finding | None:
-    """One value's share moved: L-infinity distance (0..1) above the limit and above chance.
+    check: str, current: FeatureStats, other: FeatureStats, level: float, against: Against
+) -> Measured:
+    """One value's share moved: the largest change of a share (L-infinity), 0..1.
 
-    Args:
-      check: `categorical_drift`, `categorical_skew` or `label_drift`.
-      current: the side judged.
-      other: the side it is held against.
-      distance: TFDV's, the largest change of a share.
-      limit: of the distance.
-      against: both sides by name.
+    Args: as `numeric_distance`; `check` is `categorical_drift`, `categorical_skew` or `label_drift`.
     """
-    measured, value = distance.value, most_moved(current, other)
-    pooled = (current.counts.get(value, 0) + other.counts.get(value, 0)) / max(1, current.present + other.present)
-    chance = noise.share(pooled, current.present, other.present)
-    reached = limit.level(max(0.0, measured - chance))
-    if reached is None:
-        return None
-    severity, bound = reached
-    message = (
-        f"{current.name}: share of {_quoted(value)} is {_percent(current.share(value))}, "
-        f"{_percent(other.share(value))} in {against.other} (limit {_points(bound)})."
+    cells = categories.cells(current, other)
+    moved = categories.most_moved(cells)
+    value = abs(moved.ours - moved.theirs)
+    n, m = _effective(current), _effective(other)
+    pooled = (moved.ours * n + moved.theirs * m) / max(n + m, 1e-9)
+
+    def say(bound: float) -> str:
+        what = f"of {_quoted(moved.label)}" if moved.label != categories.OTHER else "of all its rare values together"
+        return (
+            f"{current.name}: share {what} is {_percent(moved.ours)}, {_percent(moved.theirs)} in {against.other} "
+            f"(limit {_points(bound)})."
+        )
+
+    return Measured(
+        *(check, current.name, value, noise.share(pooled, n, m, len(cells), level)),
+        *((current.present, other.present), (n, m), say),
+        "largest difference of the two columns",
+        cells,
     )
-    return _finding(check, current, other, severity, message, against, (measured, bound, chance))
 
 
-def unseen_values(current: FeatureStats, other: FeatureStats, limit: Limit, against: Against) -> Finding | None:
+def mix(check: str, current: FeatureStats, other: FeatureStats, level: float, against: Against) -> Measured:
+    """All values' shares together: Jensen-Shannon divergence over the union of both sides' values, in bits, 0..1.
+
+    Values too rare for their shares to be known make one cell, `other`; a value that one side lacks has its own.
+
+    Args: as `numeric_distance`; `check` is `mix` or `mix_skew`.
+    """
+    cells = categories.cells(current, other)
+    value = distribution.divergence([c.ours for c in cells], [c.theirs for c in cells])
+    n, m = _effective(current), _effective(other)
+    moved = sorted(cells, key=lambda cell: -abs(cell.ours - cell.theirs))[:2]
+
+    def say(bound: float) -> str:
+        told = "; ".join(f"{_name(c.label)} {_percent(c.ours)}, was {_percent(c.theirs)}" for c in moved)
+        return (
+            f"{current.name}: the mix of values moved by {value:.2f} (Jensen-Shannon, 0 to 1) against {against.other} "
+            f"(limit {bound:g}): {told}."
+        )
+
+    return Measured(
+        *(check, current.name, value, noise.divergence(n, m, len(cells), level)),
+        *((current.present, other.present), (n, m), say),
+        "Jensen-Shannon divergence of the two columns, in bits: mean of p log2(p/m) and q log2(q/m), m their mean",
+        cells,
+    )
+
+
+def unseen_values(current: FeatureStats, other: FeatureStats, level: float, against: Against) -> Measured | None:
     """More values that the baseline does not have than its rare values let expect.
 
-    The share of values not met before is expected to be that of the values met once (Good and Turing), so that a
-    vocabulary with a long tail, where each sample brings new ones, stays silent.
+    The share of values not met before is expected to be that of the values met once (Good 1953), so that a vocabulary
+    with a long tail, where each sample brings new ones, stays silent.
     """
     if not other.counted_whole or not current.present or not other.present:
         return None
     new = {value: count for value, count in current.counts.items() if value not in other.counts}
-    measured = sum(new.values()) / current.present
+    value = sum(new.values()) / current.present
     once = sum(1 for count in other.counts.values() if count == 1)
-    expected = noise.wilson(once, other.present)[1]
-    chance = expected + noise.Z * math.sqrt(expected * (1 - expected) / current.present)
-    reached = limit.level(max(0.0, measured - chance))
-    if reached is None:
-        return None
-    severity, bound = reached
+    n, m = _effective(current), _effective(other)
+    z = noise.z(level)
+    most = noise.wilson(once / other.present * m, m, z)[1]
+    band = most + z * math.sqrt(most * (1 - most) / n)
+    expected = once / other.present
     shown = ", ".join(_quoted(value) for value in list(new)[:3]) + (", ..." if len(new) > 3 else "")
-    message = (
-        f"{current.name}: {_percent(measured)} of values do not occur in {against.other}: {shown} "
-        f"({_percent(min(chance, 1.0))} expected at most, limit +{_points(bound)})."
+
+    def say(bound: float) -> str:
+        return (
+            f"{current.name}: {_percent(value)} of values do not occur in {against.other}: {shown} "
+            f"({_percent(expected)} expected, limit +{_points(bound)})."
+        )
+
+    return Measured(
+        *("unseen_values", current.name, value, noise.Chance(expected, min(1.0, band))),
+        *((current.present, other.present), (n, m), say),
+        f"share of values that the baseline does not have; expected: the share of its values met once, {once} of "
+        f"{other.present}",
+        tuple(Cell(name, count / current.present, 0.0) for name, count in list(new.items())[:20]),
     )
-    return _finding("unseen_values", current, other, severity, message, against, (measured, bound, chance))
 
 
-def missing(check: str, current: FeatureStats, other: FeatureStats, limit: Limit, against: Against) -> Finding | None:
-    """The share of examples without the feature moved by more than the limit.
+def missing(check: str, current: FeatureStats, other: FeatureStats, level: float, against: Against) -> Measured:
+    """The share of examples without the feature moved.
 
-    The limit is held against the near end of the interval of the difference (Newcombe), so 40 rows do not fire on what
-    40,000 would. Fewer missing than before is worth a warning and never blocks. A feature that most examples lack comes
-    and goes with what it depends on (gusts, when it blows), and blocks only once nine in ten of its values are gone.
+    The band is that of the interval of the difference (Newcombe), so 40 rows do not fire on what 40,000 would. Fewer
+    missing than before is worth a warning and never blocks. A feature that most examples lack comes and goes with what
+    it depends on (gusts, when it blows), and blocks only once nine in ten of its values are gone.
 
-    Args:
-      check: `missing` or `missing_skew`.
-      current: the side judged.
-      other: the side it is held against.
-      limit: change of the share, 0..1.
-      against: both sides by name.
+    Args: as `numeric_distance`; `check` is `missing` or `missing_skew`.
     """
-    low, high = noise.difference(current.missing, current.rows, other.missing, other.rows)
-    measured = current.missing_share - other.missing_share
-    certain = low if measured > 0 else -high
-    reached = limit.level(max(0.0, certain))
-    if reached is None:
-        return None
-    severity, bound = reached
-    if measured < 0 or (other.missing_share > _MOSTLY and current.present_share > _GONE * other.present_share):
-        severity, bound = "warn", limit.lowest or bound
-    message = (
-        f"{current.name}: missing in {_percent(current.missing_share)} of examples, "
-        f"{_percent(other.missing_share)} in {against.other} (limit {'+' if measured > 0 else '-'}{_points(bound)})."
-    )
-    chance = abs(measured) - certain
-    return Finding(
-        *(check, current.name, against.split, severity, message, measured, bound, chance),
-        *(against.baseline, current.rows, other.rows),
+    p, q = current.missing_share, other.missing_share
+    n, m = current.rows / current.missing_inflation, other.rows / other.missing_inflation
+    low, high = noise.difference(p * n, n, q * m, m, noise.z(level))
+    value = p - q
+    band = abs(value) - (low if value > 0 else -high)
+
+    def say(bound: float) -> str:
+        return (
+            f"{current.name}: missing in {_percent(p)} of examples, {_percent(q)} in {against.other} "
+            f"(limit {'+' if value > 0 else '-'}{_points(bound)})."
+        )
+
+    return Measured(
+        *(check, current.name, value, noise.Chance(0.0, band), (current.rows, other.rows), (n, m), say),
+        "difference of the shares of examples without the feature",
+        (Cell("missing", p, q),),
+        never_blocks=value < 0 or (q > _MOSTLY and current.present_share > _GONE * other.present_share),
     )
 
 
-def volume(rows: int, other_rows: int, limit: Limit, against: Against) -> Finding | None:
-    """The number of examples changed by more than the limit, as a share of the larger number."""
+def volume(rows: int, other_rows: int, level: float, against: Against) -> Measured | None:
+    """The number of examples changed, as a share of the larger number."""
     larger = max(rows, other_rows)
     if not larger:
         return None
-    measured = abs(rows - other_rows) / larger
-    chance = min(1.0, noise.Z * math.sqrt(rows + other_rows) / larger)
-    reached = limit.level(max(0.0, measured - chance))
-    if reached is None:
-        return None
-    severity, bound = reached
-    if rows < other_rows:
-        change = f"{_percent(measured)} fewer (limit {_percent(bound)})"
-    else:
-        change = f"{_times(rows / max(other_rows, 1))} as many (limit {_times(1 / (1 - bound))})"
-    message = f"{rows:,} examples, {other_rows:,} in {against.other}: {change}."
-    return Finding(
-        *("volume", None, against.split, severity, message, measured, bound, chance),
-        *(against.baseline, rows, other_rows),
+    value = abs(rows - other_rows) / larger
+    band = min(1.0, noise.z(level) * math.sqrt(rows + other_rows) / larger)
+
+    def say(bound: float) -> str:
+        if rows < other_rows:
+            change = f"{_percent(value)} fewer (limit {_percent(bound)})"
+        else:
+            change = f"{_times(rows / max(other_rows, 1))} as many (limit {_times(1 / (1 - bound))})"
+        return f"{rows:,} examples, {other_rows:,} in {against.other}: {change}."
+
+    return Measured(
+        *("volume", None, value, noise.Chance(0.0, band), (rows, other_rows), (rows, other_rows), say),
+        "difference of the numbers of examples, by the larger",
     )
 
 
@@ -155,27 +240,27 @@ def empty(current: FeatureStats, against: Against) -> Finding | None:
     return Finding("missing", current.name, against.split, "warn", message, 1.0, examples=current.rows)
 
 
-def most_moved(current: FeatureStats, other: FeatureStats) -> str:
-    """The value whose share differs most; of equals (both values of a yes or no) the last in order of the text."""
-    values = {*current.counts, *other.counts}
-    return max(values, key=lambda v: (round(abs(current.share(v) - other.share(v)), 9), v), default="")
+def _effective(feature: FeatureStats) -> float:
+    """Independent values that say as much as these."""
+    exact = feature.distribution is None or feature.distribution.exact
+    return noise.known(feature.present / feature.inflation, exact)
 
 
-def _finding(
-    check: str,
-    current: FeatureStats,
-    other: FeatureStats,
-    severity: Level,
-    message: str,
-    against: Against,
-    numbers: tuple[float, float, float],
-) -> Finding:
-    """A finding on values; `numbers` are measured, limit, noise."""
-    measured, limit, chance = numbers
-    return Finding(
-        *(check, current.name, against.split, severity, message, measured, limit, chance),
-        *(against.baseline, current.present, other.present),
+def _moments(current: FeatureStats, other: FeatureStats) -> str:
+    return (
+        f"median {_number(current.median)}, was {_number(other.median)}, range {_range(current)}, was {_range(other)}"
     )
+
+
+def _intervals(edges: list[float]) -> list[str]:
+    if not edges:
+        return ["all values"]
+    middle = [f"{low:.5g} to {high:.5g}" for low, high in itertools.pairwise(edges)]
+    return [f"below {edges[0]:.5g}", *middle, f"above {edges[-1]:.5g}"]
+
+
+def _name(label: str) -> str:
+    return "rare values" if label == categories.OTHER else _quoted(label)
 
 
 def _percent(share: float) -> str:

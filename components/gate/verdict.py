@@ -11,11 +11,12 @@ from typing import Any
 
 from components.gate.findings import Finding, most_severe_first
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "verdict.json"
 _IDENTITY = ("project", "span", "span_version", "digest", "baseline_span", "as_of")
 _WORDS = {"pass": "PASS", "warn": "WARN", "blocked": "BLOCKED"}
 _WIDTH = 118
+UNNAMED = "the project file"
 
 
 def assemble(
@@ -43,7 +44,7 @@ def json_schema() -> dict[str, Any]:
     return value
 
 
-def render(verdict: Mapping[str, Any], project_file: str = "the project file") -> str:
+def render(verdict: Mapping[str, Any], project_file: str = UNNAMED) -> str:
     """Some lines for a person: each finding with what to do about it, then notes.
 
     Args:
@@ -84,11 +85,11 @@ def _ways_out(finding: Mapping[str, Any], verdict: Mapping[str, Any], project_fi
         lines.append(f"Accept: spanwise schema accept --span {span}   (if the schema is to change)")
     day = verdict.get("as_of")
     until = (datetime.date.fromisoformat(day) + datetime.timedelta(days=14)).isoformat() if day else "YYYY-MM-DD"
-    feature = finding["feature"] or "*"
-    lines += [
-        f"{'Or:    ' if lines else 'Accept:'} for a time, in {project_file}:",
-        f'        [[gate.waivers]]  feature = "{feature}"  check = "{finding["check"]}"  until = {until}  why = "..."',
-    ]
+    feature = finding["feature"] or "'*'"
+    name = f'"{feature}"' if " " in feature else feature
+    file = f" --project {project_file}" if project_file != UNNAMED else ""
+    command = f'spanwise waive {name} {finding["check"]} --until {until}{file} --why "..."'
+    lines.append(f"{'Or:    ' if lines else 'Accept:'} {command}   (for a time)")
     return lines
 
 

@@ -13,7 +13,11 @@ import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from components.statistics_gen.days import Days
+from components.statistics_gen.fine_quantiles import FineQuantiles
 from components.statistics_gen.integer_values import IntegerValues
+from components.statistics_gen.roles import DataRoles
+from components.statistics_gen.row_sample import KeySample, RowSample
 
 _TESTED = ("1.16.", "1.17.")
 
@@ -35,16 +39,17 @@ _RANKED_VALUES = 10_000
 _TOP_VALUES = 20
 # Rank error of quantiles. TFDV's default, 0.01, moves a decile as much as the noise of 10,000 rows does.
 _QUANTILE_ERROR = 0.002
+_NO_ROLES = DataRoles()
 
 
-def options() -> tfdv.StatsOptions:
+def options(roles: DataRoles = _NO_ROLES) -> tfdv.StatsOptions:
     """Options under which Beam computes what `accumulate` does."""
     if not available:
-        return tfdv.StatsOptions(generators=[IntegerValues()])
-    return tfdv.StatsOptions(generators=generators(), add_default_generators=False)
+        return tfdv.StatsOptions(generators=_our_own(roles))
+    return tfdv.StatsOptions(generators=generators(roles), add_default_generators=False)
 
 
-def generators() -> list[Any]:
+def generators(roles: DataRoles = _NO_ROLES) -> list[Any]:
     """Fresh generators: counts, moments, histograms, quantiles; most frequent values, distinct counts; our own.
 
     Both ways take them, so a generator added here costs no second pass over the data.
@@ -56,12 +61,19 @@ def generators() -> list[Any]:
         num_kmv_buckets=_EXACT_VALUES,
         length_counter_sampling_rate=0.0,
     )
-    return [BasicStatsGenerator(epsilon=_QUANTILE_ERROR), top, IntegerValues()]
+    return [BasicStatsGenerator(epsilon=_QUANTILE_ERROR), top, *_our_own(roles)]
 
 
-def accumulate(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeatureStatisticsList:
+def _our_own(roles: DataRoles) -> list[Any]:
+    keyed = [KeySample(roles.key)] if roles.key else []
+    return [IntegerValues(), FineQuantiles(), RowSample(), *keyed, *([Days(roles.time)] if roles.time else [])]
+
+
+def accumulate(
+    batches: Iterable[pa.RecordBatch], roles: DataRoles = _NO_ROLES
+) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Statistics of record batches of list columns, as TFX's examples are decoded to; one data set in the list."""
-    every = generators()
+    every = generators(roles)
     for generator in every:
         generator.setup()
     sums = [generator.create_accumulator() for generator in every]

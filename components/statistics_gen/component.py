@@ -27,7 +27,7 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
     Args:
       examples: Examples of any splits.
       config: JSON-able. "in_process_rows": splits up to so many rows are worked on in this process, larger ones by
-        Beam.
+        Beam. "roles": {"time": column, "key": columns}, for counts by day and of repeated keys.
     """
 
     SPEC_CLASS = StatisticsGenSpec

@@ -18,6 +18,7 @@ from tfx.types import artifact_utils
 
 from components import files
 from components.statistics_gen import accumulators, in_process
+from components.statistics_gen.roles import DataRoles
 
 _BATCH_ROWS = 65_536
 _DEFAULT_IN_PROCESS_ROWS = 1_000_000
@@ -50,22 +51,22 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not reason:
             records = _records(_files(examples, split), config.get("in_process_rows", _DEFAULT_IN_PROCESS_ROWS))
             try:
-                found = in_process.statistics(in_process.decoded(records))
+                found = in_process.statistics(in_process.decoded(records), DataRoles.parsed(config))
             except _TooManyRowsError as error:
                 reason = str(error)
             else:
                 files.write_bytes(target, in_process.serialized(found))
                 return
         logging.info("Statistics of split %s by Beam: %s.", split, reason)
-        self._by_beam(examples, split, target)
+        self._by_beam(examples, split, target, DataRoles.parsed(config))
 
-    def _by_beam(self, examples: types.Artifact, split: str, target: str) -> None:
+    def _by_beam(self, examples: types.Artifact, split: str, target: str, roles: DataRoles) -> None:
         source = tfxio_utils.get_split_tfxio([examples], split, telemetry_descriptors=["StatisticsGen"])
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
                 | f"Read[{split}]" >> source.BeamSource()
-                | f"GenerateStatistics[{split}]" >> tfdv.GenerateStatistics(accumulators.options())
+                | f"GenerateStatistics[{split}]" >> tfdv.GenerateStatistics(accumulators.options(roles))
                 | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(target)
             )
 

@@ -10,24 +10,31 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from components import examples, files, tables
 from components.statistics_gen import accumulators
+from components.statistics_gen.roles import DataRoles
 
 FILE_NAME = "FeatureStats.pb"
+_NO_ROLES = DataRoles()
 
 
-def statistics(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeatureStatisticsList:
+def statistics(
+    batches: Iterable[pa.RecordBatch], roles: DataRoles = _NO_ROLES
+) -> statistics_pb2.DatasetFeatureStatisticsList:
     """TFDV statistics of record batches of list columns (one list a row, null where the feature is missing).
 
     Args:
       batches: read once, one at a time: memory does not grow with rows.
+      roles: columns with a part of their own.
     """
     if accumulators.available:
-        return accumulators.accumulate(batches)
-    return _by_beam(batches)
+        return accumulators.accumulate(batches, roles)
+    return _by_beam(batches, roles)
 
 
-def table_statistics(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeatureStatisticsList:
+def table_statistics(
+    batches: Iterable[pa.RecordBatch], roles: DataRoles = _NO_ROLES
+) -> statistics_pb2.DatasetFeatureStatisticsList:
     """As `statistics`, for flat columns as `components.tables` reads them; no tf.Example is made on the way."""
-    return statistics(examples.as_lists(batch) for batch in batches)
+    return statistics((examples.as_lists(batch) for batch in batches), roles)
 
 
 def write_file_statistics(
@@ -55,7 +62,7 @@ def serialized(found: statistics_pb2.DatasetFeatureStatisticsList) -> bytes:
     return content
 
 
-def _by_beam(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeatureStatisticsList:
+def _by_beam(batches: Iterable[pa.RecordBatch], roles: DataRoles) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The way for a TFDV whose accumulators this code does not know."""
     import tempfile
 
@@ -68,7 +75,7 @@ def _by_beam(batches: Iterable[pa.RecordBatch]) -> statistics_pb2.DatasetFeature
             _ = (
                 pipeline
                 | beam.Create(list(batches), reshuffle=False)
-                | tfdv.GenerateStatistics(accumulators.options())
+                | tfdv.GenerateStatistics(accumulators.options(roles))
                 | tfdv.WriteStatisticsToBinaryFile(path)
             )
         return tfdv.load_stats_binary(path)

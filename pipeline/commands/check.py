@@ -24,6 +24,14 @@ _FILE = click.Path(path_type=pathlib.Path)
 @click.option(
     "--project", "project_file", type=_FILE, help="Project file with limits, roles and waivers. Default: none."
 )
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="*",
+    metavar="[FEATURE]",
+    help="Show the arithmetic: bins, both histograms, noise, limit. Without FEATURE: of every finding.",
+)
+@click.option("--lint", is_flag=True, help="Tell which of the gate's settings can't fire, or are below the noise.")
 @format_option
 def command(
     current: pathlib.Path,
@@ -31,6 +39,8 @@ def command(
     schema: pathlib.Path | None,
     serving: pathlib.Path | None,
     project_file: pathlib.Path | None,
+    explain: str | None,
+    lint: bool,
     output_format: str,
 ) -> int:
     """Judge CURRENT, a Parquet or CSV file, as a run would judge a span. Changes nothing.
@@ -51,11 +61,18 @@ def command(
     with libraries_to(pathlib.Path(os.devnull)):
         from pipeline import checking
 
-        verdict = checking.check(checking.Files(current, baseline, schema, serving), loaded)
+        verdict = checking.check(
+            checking.Files(current, baseline, schema, serving), loaded, checking.Wanted(explain, lint)
+        )
     if output_format == "json":
         click.echo(json.dumps(verdict, indent=2, sort_keys=True, ensure_ascii=False))
     else:
+        from components.gate import explain as explaining
         from components.gate.verdict import render
 
+        if "arithmetic" in verdict:
+            click.echo(explaining.render(verdict["arithmetic"]) + "\n")
+        for line in verdict.get("lint", ()):
+            click.echo(f"LINT     {line}")
         click.echo(render(verdict, str(project_file) if project_file else "the project file"))
     return int(ExitCode.BLOCKED if verdict["verdict"] == "blocked" else ExitCode.DONE)

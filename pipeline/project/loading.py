@@ -58,8 +58,12 @@ def load(path: str | os.PathLike[str]) -> LoadedProject:
         with its file, line, key, value, and what is allowed.
     """
     file = pathlib.Path(path).absolute()
+    return parsed(_read(file, shown_path(file)), file)
+
+
+def parsed(text: str, file: pathlib.Path) -> LoadedProject:
+    """As `load`, of a text that is, or is to be, the content of `file`."""
     name = shown_path(file)
-    text = _read(file, name)
     values = _parse(text, name)
     project, problems = _validate(values, file.parent)
     if project is None or problems:

@@ -198,6 +198,10 @@ def window_can_fill(project: Project, _: pathlib.Path) -> Iterator[Problem]:
         yield Problem(("window", "spans"), f"{what} Raise spans, or lower min_spans.")
 
 
+_OF_THE_SPAN = ("volume", "day_volume", "duplicates", "repeated_rows")
+_OF_TIME = ("freshness", "sentinel", "schema", "gap", "missing")
+
+
 def gate_levels_in_order(project: Project, _: pathlib.Path) -> Iterator[Problem]:
     """What is reported is reported before it blocks."""
     gate = project.gate
@@ -214,13 +218,13 @@ def waivers_reach_something(project: Project, _: pathlib.Path) -> Iterator[Probl
     """A waiver names what a finding of its check is about, once."""
     for index, waiver in enumerate(project.gate.waivers):
         path = ("gate", "waivers", index, "feature")
-        if waiver.check == "volume" and waiver.feature != "*":
-            what = f"{waiver.feature!r} has no volume of its own: volume is about the whole span."
+        if waiver.check in _OF_THE_SPAN and waiver.feature != "*":
+            what = f"{waiver.feature!r} has no {waiver.check} of its own: {waiver.check} is about the whole span."
             yield Problem(path, f"{what} Write feature = '*'.")
         elif waiver.check == "label_drift" and waiver.feature != project.label.column:
             what = f"{waiver.feature!r} is not the label, which label_drift is about."
             yield Problem(path, f"{what} Write feature = {project.label.column!r}.")
-        elif waiver.check not in ("volume", "schema") and waiver.feature == "*":
+        elif waiver.check not in {*_OF_THE_SPAN, "schema"} and waiver.feature == "*":
             yield Problem(path, f"'*' is the whole span, and {waiver.check} is about columns. Name one column.")
     names = [f"{waiver.check} on {waiver.feature}" for waiver in project.gate.waivers]
     yield from _twice(("gate", "waivers"), names)
@@ -229,7 +233,8 @@ def waivers_reach_something(project: Project, _: pathlib.Path) -> Iterator[Probl
 def gate_watches(project: Project, _: pathlib.Path) -> Iterator[Problem]:
     """`[data] time` is never compared, so a limit or waiver on it does nothing."""
     for path, column in _gate_columns(project):
-        if column == project.data.time:
+        of_time = path[1] == "waivers" and project.gate.waivers[int(path[2])].check in _OF_TIME
+        if column == project.data.time and not of_time:
             yield Problem(path, f"{column!r} is [data] time, which the gate does not compare. Leave it out.")
 
 

@@ -12,10 +12,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.gate import measure
 from components.gate.config import GateConfig
-from components.gate.judge import Evidence, Roles, judge
+from components.gate.judge import Evidence, Judgement, Roles, judge
 from components.statistics_gen import in_process
+from components.statistics_gen.roles import DataRoles
 
 ROWS = 5000
 IDENTITY = {"project": "p", "span": "2", "span_version": 1, "digest": "d", "baseline_span": "1", "as_of": ""}
@@ -111,8 +111,9 @@ def test_lost_column_is_one_finding() -> None:
 def test_seven_sigma_outlier_does_not_hide_a_shift() -> None:
     # TFDV's default histogram does: 1e-6 against 0.1 on quantiles.
     data = spoiled(amount=lambda v: np.append(v[1:] + 5, np.float32(1e6)))
-    found = [f for f in judged(data)["findings"] if f["check"] == "numeric_drift"]
-    assert found[0]["measured"] > 0.1
+    found = [f for f in judged(data)["findings"] if f["check"] != "schema"]
+    assert [(f["check"], f["feature"]) for f in found] == [("range", "amount"), ("shift", "amount")]
+    assert found[1]["measured"] == pytest.approx(0.5, abs=0.06)
 
 
 def test_first_run_says_there_is_no_baseline_and_judges_the_training_window_too() -> None:
@@ -148,30 +149,59 @@ def test_key_is_not_compared_but_a_feature_in_it_is() -> None:
     assert all(f["check"] == "schema" for f in judged(data, baseline=base)["findings"])
     used = Roles(label="late", key=("id",), features=("id",))
     verdict = judge(Evidence({"eval": statistics(data)}, None, base), GateConfig(), used, IDENTITY)
-    assert first(verdict) == ("error", "numeric_drift", "id")
+    assert ("error", "numeric_drift", "id") in {(f["severity"], f["check"], f["feature"]) for f in verdict["findings"]}
 
 
-def test_distance_is_zero_on_itself_and_the_same_both_ways() -> None:
-    one, other = statistics(columns()), statistics(spoiled(amount=lambda v: v + 3, hour=lambda v: v // 2))
-    how = {"amount": "numeric", "hour": "numeric", "place": "categorical", "late": "categorical"}
-    assert {d.value for d in measure.distances(one, one, how).values()} == {0.0}
-    there, back = measure.distances(one, other, how), measure.distances(other, one, how)
-    for name in how:
-        assert there[name].value == pytest.approx(back[name].value, abs=1e-6)
-
-
-def test_distances_are_those_reckoned_by_hand() -> None:
-    ours = statistics({"n": [1] * 60 + [2] * 40, "place": ["a"] * 70 + ["b"] * 30})
-    theirs = statistics({"n": [1] * 30 + [2] * 70, "place": ["a"] * 50 + ["c"] * 50})
-    found = measure.distances(ours, theirs, {"n": "numeric", "place": "categorical"})
+def test_arithmetic_of_integers_is_that_reckoned_by_hand() -> None:
+    ours = statistics({"n": [1] * 60 + [12] * 40, "place": ["a"] * 70 + ["b"] * 30, "more": list(range(100))})
+    theirs = statistics({"n": [1] * 30 + [12] * 70, "place": ["a"] * 50 + ["c"] * 50, "more": list(range(100))})
+    found = {
+        (m["check"], m["feature"]): m
+        for m in Judgement(Evidence({"eval": ours}, None, theirs), GateConfig(), ROLES, IDENTITY).arithmetic()
+    }
 
     def entropy(*shares: float) -> float:
         return -sum(p * math.log2(p) for p in shares if p)
 
     divergence = entropy(0.45, 0.55) - (entropy(0.6, 0.4) + entropy(0.3, 0.7)) / 2
-    assert found["n"].value == pytest.approx(divergence, abs=1e-6)
-    assert found["n"].bins == 2
-    assert found["place"].value == pytest.approx(0.5)
+    assert found["mix", "n"]["measured"] == pytest.approx(divergence, abs=1e-6)
+    assert found["mix", "n"]["expected"] == pytest.approx(0.02 / (8 * math.log(2)), abs=1e-6)
+    assert found["categorical_drift", "place"]["measured"] == pytest.approx(0.5)
+    assert found["numeric_drift", "more"]["measured"] == 0.0
+    assert [cell["share"] for cell in found["numeric_drift", "more"]["cells"]] == pytest.approx([0.1] * 10)
+
+
+def test_one_cause_is_one_finding() -> None:
+    # Half a standard deviation is beyond the limit of `shift`, and not beyond that of `numeric_drift`.
+    for deviations, expected in ((0.5, "shift"), (2.0, "numeric_drift"), (3.0, "numeric_drift")):
+        found = judged(spoiled(amount=lambda v, by=deviations: v + 10 * by))["findings"]
+        assert [(f["check"], f["feature"]) for f in found if f["check"] != "schema"] == [(expected, "amount")]
+
+
+def test_days_widen_the_band_only_where_they_differ() -> None:
+    rng = np.random.default_rng(5)
+
+    def month(start: int, weather: Any) -> Any:
+        days = np.repeat(np.arange(30), 60)
+        data = {
+            "temp": weather[days],
+            "place": ["a"] * 1800,
+            "time": (start + days) * 86_400 + rng.integers(0, 9, 1800),
+        }
+        table = pa.table(data)
+        table = table.set_column(1, "place", table["place"].cast(pa.large_binary()))
+        return in_process.table_statistics(table.combine_chunks().to_batches(), DataRoles("time"))
+
+    one, other = month(0, rng.normal(0, 1, 30)), month(31, rng.normal(0.3, 1, 30))
+    roles = Roles(time="time")
+    far = Judgement(Evidence({"eval": other}, None, one), GateConfig(), roles, IDENTITY)
+    assert far.verdict()["findings"] == []
+    shift = next(m for m in far.arithmetic("temp") if m["check"] == "shift")
+    assert shift["examples"] == 1800 and shift["effective_examples"] == pytest.approx(30, rel=0.1)
+    blind = Judgement(Evidence({"eval": other}, None, one), GateConfig(), Roles(key=("time",)), IDENTITY)
+    assert [f["feature"] for f in blind.verdict()["findings"]] == ["temp"]
+    same_days = Judgement(Evidence({"eval": one}, None, one), GateConfig(), roles, IDENTITY)
+    assert {m["effective_examples"] for m in same_days.arithmetic("temp") if m["check"] == "shift"} == {1800}
 
 
 def test_integers_that_a_schema_calls_names_are_compared_value_by_value() -> None:

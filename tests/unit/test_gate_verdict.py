@@ -100,7 +100,7 @@ def test_numbers_in_a_verdict_have_six_digits() -> None:
 def test_rendered_block_says_what_and_how_to_accept_it() -> None:
     text = verdict.render(verdict.assemble([finding()], ["No serving statistics."], IDENTITY, 28000), "flights.toml")
     assert text.splitlines()[0] == "BLOCKED  span 2013-03  temp: something."
-    assert "in flights.toml" in text and 'feature = "temp"  check = "missing"  until = 2013-07-04' in text
+    assert 'spanwise waive temp missing --until 2013-07-04 --project flights.toml --why "..."' in text
     assert "NOTE     No serving statistics." in text
     assert text.splitlines()[-1] == "BLOCKED  span 2013-03  28,000 examples: 1 blocking."
 

@@ -358,7 +358,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     ),
     "waiver of no check": (
         GOOD + '[[gate.waivers]]\nfeature = "age"\ncheck = "drfit"\nuntil = 2030-01-01\nwhy = "x"\n',
-        ["[[gate.waivers]] number 1 check: 'drfit' is not allowed", "'numeric_drift', 'categorical_drift'"],
+        ["[[gate.waivers]] number 1 check: 'drfit' is not allowed", "'numeric_drift', 'shift', 'categorical_drift'"],
     ),
     "waiver of one column's volume": (
         GOOD + '[[gate.waivers]]\nfeature = "age"\ncheck = "volume"\nuntil = 2030-01-01\nwhy = "x"\n',

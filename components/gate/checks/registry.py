@@ -1,0 +1,30 @@
+"""All families of checks, and what remains of their findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from components.gate.checks.by_day import by_day
+from components.gate.checks.case import Case
+from components.gate.checks.numbers import numbers
+from components.gate.checks.relations import leaks, pairs
+from components.gate.checks.repeated import repeated
+from components.gate.checks.text import swapped_text, text
+from components.gate.checks.units import swapped, units
+from components.gate.findings import Finding
+from components.gate.sides import Sides
+
+FAMILIES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    *(numbers, units, swapped, text, swapped_text, repeated, by_day, leaks, pairs),
+)
+
+# What a column that holds another's values shows besides says nothing more.
+_OF_SWAPPED = ("unit", "range", "sentinel", "zeros", "constant", "precision", "cardinality")
+
+
+def run(sides: Sides) -> list[Finding]:
+    """What all families find."""
+    case = Case.of(sides)
+    found = [finding for family in FAMILIES for finding in family(case)]
+    swapped_ones = {finding.feature for finding in found if finding.check == "swapped"}
+    return [f for f in found if f.feature not in swapped_ones or f.check not in _OF_SWAPPED]

@@ -1,0 +1,231 @@
+"""What lies between columns: a feature that tells the label, and dependences that are gone or came from nowhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from components.gate.checks.case import Case
+from components.gate.checks.observed import Floats, Sample
+from components.gate.config import Level
+from components.gate.findings import Finding
+
+BINS = 12
+"""Bins of a number, of equal weight; of text the most frequent values each have one."""
+VALUES = 40
+MOST_COLUMNS = 64
+"""Pairs are taken among so many columns, in order of name."""
+_LEAST_ROWS = 200
+_STRONG = 0.3
+_SUSPICIOUS = 0.8
+_MOST_FINDINGS = 3
+_FEED = 3
+_LEAST_ENTROPY = 0.3
+"""Nats: that of a yes or no with a share of 9 %."""
+
+_Codes = npt.NDArray[np.int64]
+
+
+def leaks(case: Case) -> Iterator[Finding]:
+    """`leak`: a feature, known or new, tells the label far better than it, or any, did."""
+    samples = case.samples
+    if samples is None or case.label is None:
+        return
+    sides = [_label(sample, case.label) for sample in samples]
+    if any(side is None for side in sides):
+        return
+    mine, before = sides[0], sides[1]
+    assert mine is not None and before is not None
+    names = [n for n in samples[0].columns if n != case.label and n not in case.skipped]
+    ours = {name: auc(_coded(case, samples[0], name), mine) for name in names}
+    known = [n for n in samples[1].columns if n != case.label and n not in case.skipped]
+    theirs = {name: auc(_coded(case, samples[1], name), before) for name in known}
+    best = max(theirs.values(), default=0.5)
+    for name, value in ours.items():
+        was = theirs.get(name, best)
+        chance = case.z * math.hypot(_auc_error(mine), _auc_error(before))
+        if value < _SUSPICIOUS:
+            continue
+        others = f"{was:.2f} in {case.against.other}" if name in theirs else f"no other one more than {best:.2f}"
+        told = f"{name}: alone tells {case.label} with an AUC of {value:.2f}, {others} (limit +{{limit}}). "
+        told += "Is it only known afterwards? Then it must not be a feature."
+        found = case.finding("leak", name, told, value - was, chance, (len(mine), len(before)))
+        if found is not None:
+            yield found
+
+
+def auc(codes: _Codes, positive: Floats) -> float:
+    """Area under the ROC curve of the label's share by value, learned on one half of the rows and held to the other.
+
+    Args:
+      codes: the feature's bin by row.
+      positive: 0 or 1 by row; NaN rows do not count.
+    """
+    known = ~np.isnan(positive)
+    codes, labels = codes[known], positive[known] > 0
+    half = np.arange(len(codes)) % 2 == 0
+    overall = labels.mean() if len(labels) else 0.0
+    scores = np.zeros(len(codes))
+    for learn in (half, ~half):
+        seen = np.bincount(codes[learn], minlength=codes.max(initial=0) + 1)
+        hits = np.bincount(codes[learn], weights=labels[learn], minlength=len(seen))
+        scores[~learn] = ((hits + overall) / (seen + 1))[codes[~learn]]
+    return float(np.mean([_area(scores[part], labels[part]) for part in (half, ~half)]))
+
+
+def _area(scores: Floats, labels: npt.NDArray[np.bool_]) -> float:
+    positive, negative = int(labels.sum()), int((~labels).sum())
+    if not positive or not negative:
+        return 0.5
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def _auc_error(positive: Floats) -> float:
+    """Standard deviation of an AUC, at most (Bamber 1975: that of an uninformative one)."""
+    known = positive[~np.isnan(positive)]
+    ones = max(1.0, float((known > 0).sum()))
+    zeros = max(1.0, len(known) - ones)
+    return math.sqrt((ones + zeros + 1) / (12 * ones * zeros))
+
+
+def _label(sample: Sample, name: str) -> Floats | None:
+    """The label as 0 and 1; None if it is not of two values, or of too few rows."""
+    values = sample.columns.get(name)
+    if values is None:
+        return None
+    known = np.unique(values[~np.isnan(values)])
+    if len(known) != 2 or len(values) < _LEAST_ROWS:
+        return None
+    return np.where(np.isnan(values), np.nan, values == known[1])
+
+
+def pairs(case: Case) -> Iterator[Finding]:
+    """`pairs`: what one column tells of another was much and is gone, or was nothing and is much.
+
+    Each side's numbers are put in bins of its own, so that a season that moves a column moves no pair.
+    """
+    samples = case.samples
+    if samples is None or min(len(sample.rows.hashes) for sample in samples) < _LEAST_ROWS:
+        return
+    names = [n for n in sorted(samples[0].columns) if n in samples[1].columns and _pairable(case, n)][:MOST_COLUMNS]
+    if len(names) < 2:
+        return
+    (ours, error, rows), (theirs, error_before, rows_before) = (told_of_each_other(case, s, names) for s in samples)
+    known = (rows >= _LEAST_ROWS) & (rows_before >= _LEAST_ROWS) & ~np.isnan(ours) & ~np.isnan(theirs)
+    ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
+    strong = known & (theirs > _STRONG) & (theirs > 2 * error_before)
+    features = case.current.features
+    clustered = np.array([features[name].inflation if name in features else 1.0 for name in names])
+    less = np.sqrt(np.minimum.outer(clustered, clustered))
+    spread = case.z * less * np.sqrt(1 / np.maximum(rows, 1) + 1 / np.maximum(rows_before, 1))
+    sizes = len(samples[0].rows.hashes), len(samples[1].rows.hashes)
+    gone = np.where(strong, 1 - ours / np.where(strong, theirs, 1.0), 0.0)
+    yield from _grouped(case, names, gone, spread / np.maximum(theirs, _STRONG), (ours, theirs), sizes)
+    come = np.where(known & ~strong, ours - theirs, 0.0)
+    yield from _grouped(case, names, come, spread + np.maximum(error, error_before), (ours, theirs), sizes)
+
+
+def _pairable(case: Case, name: str) -> bool:
+    return name == case.label or name not in case.skipped
+
+
+def _grouped(
+    case: Case, names: list[str], measured: Floats, chance: Floats, both: tuple[Floats, Floats], sizes: tuple[int, int]
+) -> Iterator[Finding]:
+    """A finding for the column with most to answer for, then for what is left without it, and so on."""
+    bound = case.config.limit("pairs").lowest
+    if bound is None:
+        return
+    beyond = np.where(measured - chance > bound, measured, 0.0)
+    beyond = np.triu(beyond, 1) + np.triu(beyond, 1).T
+    for _ in range(_MOST_FINDINGS):
+        if not beyond.any():
+            return
+        one = int(beyond.sum(axis=1).argmax())
+        partners = np.argsort(-beyond[one], kind="stable")[: int((beyond[one] > 0).sum())].tolist()
+        other = partners[0]
+        now, was = float(both[0][one, other]), float(both[1][one, other])
+        blamed, rest = [one], partners
+        among = both[0][np.ix_(partners, partners)][~np.eye(len(partners), dtype=bool)]
+        if now < was and len(partners) >= _FEED and np.median(among) > _STRONG:
+            # Columns that still tell of each other, as those of one feed do, are out of step together.
+            blamed, rest = partners, [one]
+        told = f"{_some(names, blamed)}: the dependence on {_some(names, rest)} is {'gone' if now < was else 'new'} "
+        told += f"({names[one]} and {names[other]} tell {100 * now:.0f} % of each other, {100 * was:.0f} % in "
+        told += f"{case.against.other}; limit {{limit}}). "
+        told += "Are rows out of step after a join or a sort?" if now < was else "Was one filled from the other?"
+        value, noise = float(measured[one, other]), float(chance[one, other])
+        gravest: Level = "error" if now < was else "warn"
+        found = case.finding("pairs", names[blamed[0]], told, value, noise, sizes, gravest)
+        if found is not None:
+            yield found
+        beyond[one] = beyond[:, one] = 0.0
+
+
+def _some(names: list[str], places: list[int]) -> str:
+    shown = ", ".join(names[place] for place in places[:3])
+    return shown + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+
+
+def told_of_each_other(case: Case, sample: Sample, names: list[str]) -> tuple[Floats, Floats, Floats]:
+    """Mutual information of each pair as a share (0..1) of the smaller entropy; its chance; rows that have both.
+
+    The information is less its bias (Miller 1955), and NaN where a column hardly varies. All square, by `names`.
+    """
+    codes = [_coded(case, sample, name) for name in names]
+    levels = np.array([max(1, int(code.max(initial=0))) for code in codes])
+    starts = np.concatenate([[0], np.cumsum(levels)])
+    hot = np.zeros((len(sample.rows.hashes), int(starts[-1])), np.float32)
+    for start, code in zip(starts, codes):
+        present = np.flatnonzero(code)
+        hot[present, start + code[present] - 1] = 1.0
+    counts = (hot.T @ hot).astype(np.float64)
+    # By level and column: rows of that level that have that column.
+    margins = np.add.reduceat(counts, starts[:-1], axis=1)
+    rows = np.add.reduceat(margins, starts[:-1], axis=0)
+    total = np.maximum(rows, 1.0)
+    both = np.add.reduceat(np.add.reduceat(_nats(counts), starts[:-1], axis=0), starts[:-1], axis=1)
+    one = np.add.reduceat(_nats(margins), starts[:-1], axis=0)
+    # Sums of n ln n give entropies: H = ln N - sum(n ln n) / N.
+    information = np.log(total) + (both - one - one.T) / total
+    entropy = np.log(total) - one / total
+    occupied = np.add.reduceat((margins > 0).astype(np.float64), starts[:-1], axis=0)
+    freedom = np.maximum((occupied - 1) * (occupied.T - 1), 0.0)
+    least = np.minimum(entropy, entropy.T)
+    some = (least > _LEAST_ENTROPY) & (rows > 0)
+    scale = np.where(some, least, 1.0)
+    value = np.where(some, np.clip((information - freedom / (2 * total)) / scale, 0.0, 1.0), np.nan)
+    error = np.where(some, case.z * np.sqrt(2 * freedom) / (2 * total) / scale, 1.0)
+    return value, error, rows
+
+
+def _nats(counts: Floats) -> Floats:
+    return np.asarray(counts * np.log(np.maximum(counts, 1.0)))
+
+
+def _coded(case: Case, sample: Sample, name: str) -> _Codes:
+    """Bin by row: numbers by rank, text by its most frequent values, 0 where it is missing."""
+    values = sample.columns[name]
+    present = ~np.isnan(values)
+    result = np.zeros(len(values), np.int64)
+    if not present.any():
+        return result
+    known, places, counts = np.unique(values[present], return_inverse=True, return_counts=True)
+    feature = case.current.features.get(name)
+    if len(known) <= BINS:
+        result[present] = 1 + places
+    elif feature is not None and feature.type == "string":
+        order = np.argsort(-counts, kind="stable")
+        rank = np.empty(len(known), np.int64)
+        rank[order] = np.arange(len(known))
+        result[present] = 1 + np.minimum(rank, VALUES)[places]
+    else:
+        middle = (np.cumsum(counts) - counts / 2) / counts.sum()
+        bins = np.minimum((middle * BINS).astype(np.int64), BINS - 1)
+        result[present] = 1 + np.unique(bins, return_inverse=True)[1][places]
+    return result
