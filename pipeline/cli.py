@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Any
 
 import click
 
-from components.errors import ExitCode, SpanwiseError, told
+from components.errors import ExitCode, SpanwiseError, UsageError, told
 from pipeline import __version__
 from pipeline.console import open_streams
 
@@ -70,11 +71,19 @@ def cli(ctx: click.Context, verbose: bool) -> None:
     ctx.obj = {"verbose": verbose}
 
 
+def _hold_current_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder has been deleted. Change to another.") from error
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; a mistake in data or configuration is a sentence, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     open_streams()
     try:
+        _hold_current_folder()
         code = cli.main(args=arguments, prog_name="spanwise", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else ExitCode.DONE)
     except click.exceptions.Exit as end:

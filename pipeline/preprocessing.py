@@ -152,7 +152,7 @@ class _Raw:
         if column not in self._inputs:
             raise UsageError(
                 f"[features]: {column!r} is not in the schema. There: {', '.join(sorted(self._inputs))}.\n"
-                "  A new column? `spanwise schema diff` shows it, `spanwise schema accept` takes it in. Then run again."
+                "  `spanwise schema accept` takes a new column in, if it has any value; then run again."
             )
         return self._inputs[column]
 

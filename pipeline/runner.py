@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -52,7 +53,7 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
     record.write(workspace.store)
     log = workspace.store.runs / record.id / "log.txt"
     done: list[NodeRun] = []
-    with libraries_to(log) as (out, err), _stop_on_terminate():
+    with libraries_to(log) as (out, err), _stop_on_signals() as stopped:
         progress = Progress(err if to_stderr else out, lambda run: describe(workspace.store.metadata, run))
         try:
             _run_dag(workspace, selection, record, progress, done)
@@ -60,6 +61,7 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
         except BaseException as raised:
             # Beam hands a node's error on as text only; the observer saw the error itself.
             error = next((run.error for run in done if run.error is not None), raised)
+            error = KeyboardInterrupt() if stopped.is_set() else error
             traceback.print_exc()
         conclude(workspace, record, selection.identity, done, error)
     record.ended = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
@@ -125,19 +127,23 @@ def _dag_runner(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _stop_on_terminate() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does: the record says so and child processes are not left behind."""
+def _stop_on_signals() -> Iterator[threading.Event]:
+    """Let SIGTERM end the run as Ctrl-C does: the record says so and child processes are not left behind.
+
+    What is yielded is set when one came: Beam turns the KeyboardInterrupt into an error of its own.
+    """
+    stopped, before = threading.Event(), {}
 
     def stop(*_: Any) -> None:
+        stopped.set()
         raise KeyboardInterrupt
 
+    # Elsewhere than in the main thread (a notebook, a server) its owner decides.
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread (a notebook, a server): its owner decides
-        yield
-        return
-    try:
-        yield
+        yield stopped
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sys.stdout.flush()

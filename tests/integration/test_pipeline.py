@@ -159,12 +159,18 @@ def test_run_without_a_committed_schema_says_how_to_accept_the_inferred_one(tmp_
     assert bench.versions == [1]
 
 
-def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: pathlib.Path) -> None:
+def test_of_two_runs_on_one_root_the_second_waits_or_leaves_with_a_sentence(tmp_path: pathlib.Path) -> None:
     bench = lay_out(tmp_path / "bench", spans=2)
-    both = [
-        subprocess.Popen(bench.command("run", *extra), cwd=bench.folder, env=environment(), stderr=subprocess.PIPE)
-        for extra in ([], ["--no-wait"])
-    ]
-    codes = sorted(process.wait(timeout=300) for process in both)
-    assert codes == [0, 1]
+    first = subprocess.Popen(bench.command("run"), cwd=bench.folder, env=environment(), stdout=subprocess.DEVNULL)
+    lock = bench.root / ".lock"
+    while not lock.is_file() or not lock.read_text():
+        assert first.poll() is None
+        time.sleep(0.02)
+
+    left = bench.spanwise("run", "--no-wait", code=1)
+    assert f"process {first.pid}" in left.stderr
+    waited = bench.spanwise("run")
+
+    assert first.wait(timeout=300) == 0
+    assert "Waiting for process" in waited.stderr and "Nothing has changed" in waited.stdout
     assert bench.versions == [1]
