@@ -155,9 +155,9 @@ class GateConfig(_Frozen):
     """What departures from the committed schema mean."""
     false_alarms: Share = 0.01
     """Of runs on data that has not changed, the share in which anything at all may be found: all checks together."""
-    numeric_drift: Limit = Limit(warn=0.05, error=0.4)
+    numeric_drift: Limit = Limit(warn=0.04, error=0.4)
     """Jensen-Shannon divergence in bits (0..1) over bins that both sides share, this span against the baseline span."""
-    shift: Distance = Distance(warn=0.4, error=4.0)
+    shift: Distance = Distance(warn=0.3, error=4.0)
     """How far numbers moved (Wasserstein distance), in standard deviations of the baseline span."""
     categorical_drift: Limit = Limit(warn=0.1, error=0.3)
     """Largest change of a value's share (L-infinity, 0..1), this span against the baseline span."""
@@ -171,9 +171,9 @@ class GateConfig(_Frozen):
     """Change of the share of examples without the feature (0..1). Fewer missing than before never blocks."""
     volume: Limit = Limit(warn=0.3, error=0.5)
     """Change of the number of examples as a share of the larger number (0..1): half as many, or twice, is 0.5."""
-    numeric_skew: Limit = Limit(warn=0.05, error=0.4)
+    numeric_skew: Limit = Limit(warn=0.04, error=0.4)
     """As numeric_drift, training against serving."""
-    shift_skew: Distance = Distance(warn=0.4, error=4.0)
+    shift_skew: Distance = Distance(warn=0.3, error=4.0)
     """As shift, training against serving."""
     categorical_skew: Limit = Limit(warn=0.1, error=0.3)
     """As categorical_drift, training against serving."""
@@ -189,7 +189,7 @@ class GateConfig(_Frozen):
     """Growth of one value's share (0..1) in a number that hardly ever had it."""
     cardinality: Limit = Limit(warn=0.4, error=0.9)
     """Distinct values lost or gained, as a share (0..1) of the larger number."""
-    unit: Limit = Limit(warn=0.5, error=0.8)
+    unit: Limit = Limit(warn=0.6, error=0.85)
     """How much of a shift a change of unit explains (0..1)."""
     range: Limit = Limit(warn=0.001, error=0.05)
     """Share of numbers (0..1) far outside what the baseline span has."""

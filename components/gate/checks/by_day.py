@@ -120,7 +120,7 @@ def _days_lost(case: Case, ours: DayCounts, theirs: DayCounts) -> Finding | None
         return None
     least = min(float(worst[1].min(initial=1.0)), 1.0)
     days, filled, expected = mine
-    chance = case.z / np.sqrt(np.maximum(expected, 1.0))
+    chance = case.z * np.sqrt(np.maximum(filled * expected, 1.0)) / np.maximum(expected, 1.0)
     lost = np.flatnonzero((filled + chance < least) & (expected >= _LEAST_ROWS))
     if not len(lost):
         return None

@@ -126,7 +126,7 @@ def _far_off(
             yield found
             return
     extreme = max(other.low - current.low, current.high - other.high) / (other.high - other.low)
-    if extreme > _EXTREME:
+    if extreme > _EXTREME and len(theirs) >= _MANY and len(np.unique(theirs)) > _SPREAD_OUT:
         far = current.low if other.low - current.low > current.high - other.high else current.high
         told = f"{current.name}: has a value of {number(far)}; {case.against.other} goes {_range(other)}. "
         told += "Look at that row: one such value spoils means and scales."

@@ -22,7 +22,6 @@ _LEAST_ROWS = 200
 _STRONG = 0.3
 _SUSPICIOUS = 0.8
 _MOST_FINDINGS = 3
-_FEED = 3
 _LEAST_ENTROPY = 0.3
 """Nats: that of a yes or no with a share of 9 %."""
 
@@ -131,7 +130,7 @@ def pairs(case: Case) -> Iterator[Finding]:
 
 
 def _pairable(case: Case, name: str) -> bool:
-    return name == case.label or name not in case.skipped
+    return name in (case.label, case.time) or name not in case.skipped
 
 
 def _grouped(
@@ -143,24 +142,22 @@ def _grouped(
         return
     beyond = np.where(measured - chance > bound, measured, 0.0)
     beyond = np.triu(beyond, 1) + np.triu(beyond, 1).T
+    first = np.array([1e6 if name == case.time else 0.0 for name in names])
     for _ in range(_MOST_FINDINGS):
         if not beyond.any():
             return
-        one = int(beyond.sum(axis=1).argmax())
+        one = int((beyond.sum(axis=1) * (1 + first)).argmax())
         partners = np.argsort(-beyond[one], kind="stable")[: int((beyond[one] > 0).sum())].tolist()
         other = partners[0]
         now, was = float(both[0][one, other]), float(both[1][one, other])
-        blamed, rest = [one], partners
-        among = both[0][np.ix_(partners, partners)][~np.eye(len(partners), dtype=bool)]
-        if now < was and len(partners) >= _FEED and np.median(among) > _STRONG:
-            # Columns that still tell of each other, as those of one feed do, are out of step together.
-            blamed, rest = partners, [one]
+        # It is not the time that is out of step.
+        blamed, rest = (partners, [one]) if names[one] == case.time else ([one], partners)
         told = f"{_some(names, blamed)}: the dependence on {_some(names, rest)} is {'gone' if now < was else 'new'} "
         told += f"({names[one]} and {names[other]} tell {100 * now:.0f} % of each other, {100 * was:.0f} % in "
         told += f"{case.against.other}; limit {{limit}}). "
         told += "Are rows out of step after a join or a sort?" if now < was else "Was one filled from the other?"
         value, noise = float(measured[one, other]), float(chance[one, other])
-        gravest: Level = "error" if now < was else "warn"
+        gravest: Level = "error" if now < was and names[one] != case.time else "warn"
         found = case.finding("pairs", names[blamed[0]], told, value, noise, sizes, gravest)
         if found is not None:
             yield found

@@ -45,8 +45,7 @@ def _not_known(case: Case, current: FeatureStats, other: FeatureStats) -> Findin
     told += f"{case.against.other} does not have: looks like a mark for missing values (limit {{limit}}). "
     told += "Have the source send nulls."
     sizes = current.present, other.present
-    found = case.finding("sentinel", current.name, told, measured, chance, sizes)
-    return found or case.finding("sentinel", current.name, told, measured, 0.0, sizes, at_most="warn")
+    return case.finding("sentinel", current.name, told, measured, chance, sizes)
 
 
 def _spelling(case: Case, current: FeatureStats, other: FeatureStats) -> Finding | None:

@@ -13,11 +13,13 @@ from components.gate.findings import Finding
 
 _SHARES = np.arange(0.05, 0.951, 0.05)
 _SPREAD_OUT = 12
-_SOME = 3
+_SOME = 1
 _LEAST = 100
 _SHIFTED = 0.4
 _NEAR = 2.0
-_CLOSE, _NEARLY = 0.05, 0.12
+_CLOSE, _NEARLY = 0.05, 0.2
+_COMMON = 20.0
+_SWAPPED = 0.12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Conversion:
     def near(self) -> bool:
         """Honest data moves by as much."""
         return not self.offset and 1 / _NEAR < self.scale < _NEAR
+
+    @property
+    def common(self) -> bool:
+        """Damage of other kinds stretches data by as much: only a close fit tells."""
+        return not self.offset and 1 / _COMMON < abs(self.scale) < _COMMON
 
 
 CONVERSIONS = (
@@ -110,9 +117,8 @@ def best_conversion(current: Floats, other: Floats) -> tuple[Conversion, float] 
 
     def explained(conversion: Conversion) -> float:
         after = conversion.scale * (other if conversion.scale > 0 else other[::-1]) + conversion.offset
-        # A season may bring what a factor near one would: only a close fit tells.
         left = distance(current, after)
-        return 1 - left / moved if left < (_CLOSE if conversion.near else _NEARLY) else 0.0
+        return 1 - left / moved if left < (_CLOSE if conversion.common else _NEARLY) else 0.0
 
     best = max(CONVERSIONS, key=explained)
     return (best, explained(best)) if explained(best) > 0 else None
@@ -123,7 +129,7 @@ def swapped(case: Case) -> Iterator[Finding]:
     ours, theirs = quantiles(case, _SOME)
     names = list(ours)
     moved = {name: distance(ours[name], theirs[name]) for name in names}
-    suspects = [name for name in names if moved[name] > _SHIFTED]
+    suspects = [name for name in names if moved[name] > _SWAPPED]
     for index, one in enumerate(suspects):
         for other in suspects[index + 1 :]:
             left = distance(ours[one], theirs[other]), distance(ours[other], theirs[one])
@@ -151,7 +157,9 @@ def quantiles(case: Case, least: int = _SPREAD_OUT) -> tuple[Mapping[str, Floats
         assert samples is not None
         sides = [sample.values(current.name) for sample in samples]
         sides = [side[np.isfinite(side)] for side in sides]
-        if min(map(len, sides)) >= _LEAST and len(np.unique(sides[1])) > least:
+        # Whole numbers of a small range look stretched when a part of them is gone.
+        values = 3 * least if current.type == "int" else least
+        if min(map(len, sides)) >= _LEAST and len(np.unique(sides[1])) > values:
             ours[current.name], theirs[current.name] = (np.quantile(side, _SHARES) for side in sides)
     return ours, theirs
 
