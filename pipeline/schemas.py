@@ -120,7 +120,7 @@ def propose(committed: Schema | None, evidence: Evidence, label: str, open_colum
     _make_own(inferred, label, open_columns)
     before_all = inferred if committed is None else committed
     known = {f.name: f for f in before_all.feature}
-    present = {f.path.step[0] for split in splits for f in split.datasets[0].features if _values(f)}
+    present = [{f.path.step[0] for f in split.datasets[0].features if _values(f)} for split in splits]
     inferred_names = {f.name for f in inferred.feature}
     updated = before_all
     for split in splits:
@@ -134,9 +134,14 @@ def propose(committed: Schema | None, evidence: Evidence, label: str, open_colum
             # Only in older spans of the window: known, not required.
             feature.ClearField("presence")
             result.feature.add().CopyFrom(feature)
-        elif before is None or (_deprecated(feature) and not _deprecated(before) and feature.name in present):
-            # New, or of another type than the committed one, which TFDV then only stops looking at.
+        elif before is None or (
+            _deprecated(feature) and not _deprecated(before) and feature.name in set().union(*present)
+        ):
+            # New, or of another type than the committed one, or without a value in one split: TFDV then only stops
+            # looking at it.
             _graft(result, inferred, feature.name, before)
+            if not all(feature.name in split for split in present):
+                result.feature[-1].ClearField("presence")
         elif _deprecated(before) or not _deprecated(feature):
             _lower_presence(feature, before)
             result.feature.add().CopyFrom(feature)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -150,6 +151,18 @@ def test_the_first_schema_is_the_inferred_one_with_the_label_for_training_and_an
     assert {domain.name for domain in proposed.string_domain} >= {"carrier", "origin"}
     assert not any(feature.HasField("shape") for feature in proposed.feature)
     assert anomalies(first.statistics_paths[0], proposed) == {}
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_column_that_older_spans_lack_is_accepted_without_being_required(tmp_path, committed):
+    newest, table = evidence(tmp_path / "newest", labelled(SAMPLE[1])), labelled(SAMPLE[0])
+    older = evidence(tmp_path / "older", replaced(table, temp=pa.nulls(table.num_rows, pa.float64())))
+    both = dataclasses.replace(newest, statistics_paths=(*newest.statistics_paths, *older.statistics_paths))
+
+    proposed = schemas.propose(schemas.read(COMMITTED) if committed else None, both, "late")
+
+    assert "temp" in {feature.name for feature in proposed.feature}
+    assert [anomalies(path, proposed) for path in both.statistics_paths] == [{}, {}]
 
 
 @pytest.fixture
