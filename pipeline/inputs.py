@@ -104,16 +104,15 @@ def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
     """Lay what the DAG imports under content-addressed paths and split the window by time.
 
     The caller holds the root's lock.
-    """
-    from components import tables
 
+    Raises:
+      UsageError: The window cannot be split by time, or something to import is spoiled.
+    """
     store, project = workspace.store, workspace.project
     champion = store.champion()
     return RunInputs(
         selection=selection,
-        splits=split_files(
-            selection.window, project.window.tune_days, lambda span: tables.time_bounds(span.path, project.data.time)
-        ),
+        splits=_splits(workspace, selection.window),
         schema_uri=str(_schema(store, workspace.schema_path, selection.schema)),
         baseline_uri=str(_baseline(store, selection.baseline) if selection.baseline else _none(store, "statistics")),
         serving_uri=str(
@@ -124,6 +123,27 @@ def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
         champion_uri=str(_champion(store, champion) if champion else _none(store, "model")),
         champion=champion,
     )
+
+
+def _splits(workspace: Workspace, window: WindowSpans) -> dict[str, list[dict[str, Any]]]:
+    from components import tables
+
+    column = workspace.project.data.time
+    bounds = {span: tables.time_bounds(span.path, column) for span in (*window.train, window.newest)}
+    end = bounds[window.newest][1]
+    for span in window.train:
+        if bounds[span][1] > end:
+            # One absurd time would make `tune` the last days before it: a split of one row.
+            raise UsageError(
+                f"{span.path}: {column} goes up to {_moment(bounds[span][1])}, after the end of the newest span "
+                f"{window.newest.name} ({_moment(end)}). Training data must not be later than what it is tested on: "
+                "correct those times, or the spans' names."
+            )
+    return split_files(window, workspace.project.window.tune_days, bounds.__getitem__)
+
+
+def _moment(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat(sep=" ", timespec="minutes")
 
 
 def later_baselines(workspace: Workspace, spans: Sequence[Span], replaced: str) -> list[str]:

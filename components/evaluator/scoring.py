@@ -18,6 +18,9 @@ from components.errors import SpanwiseError
 SAVED_MODEL = "Format-Serving"
 """Directory of a Model artifact that holds the SavedModel; absent where there is no model yet."""
 
+MAX_SLICES = 1_000
+"""Of one slicing."""
+
 _BATCH = 8192
 _TYPES = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32, schema_pb2.BYTES: tf.string}
 
@@ -150,6 +153,9 @@ def slices_of(rows: Rows, specs: Sequence[tuple[str, ...]]) -> Iterable[tuple[tu
     """Yield each slice's key, ((column, value), ...), with its rows' indices [k]; first the whole, with key ().
 
     A row without a value for a column of a slicing belongs to none of that slicing's slices, as in TFMA.
+
+    Raises:
+      SpanwiseError: A slicing has more than `MAX_SLICES` slices: each costs some milliseconds, and nobody reads them.
     """
     yield (), np.arange(len(rows.labels))
     for columns in specs:
@@ -157,5 +163,10 @@ def slices_of(rows: Rows, specs: Sequence[tuple[str, ...]]) -> Iterable[tuple[tu
         for index, values in enumerate(zip(*(rows.values[c] for c in columns))):
             if None not in values:
                 groups.setdefault(values, []).append(index)
+        if len(groups) > MAX_SLICES:
+            raise SpanwiseError(
+                f"[evaluation] slices: {', '.join(columns)} has {len(groups):,} values; at most {MAX_SLICES:,} are "
+                "sliced by. Slice by a column with fewer, or leave this one out."
+            )
         for values in sorted(groups, key=lambda v: tuple(map(str, v))):
             yield tuple(zip(columns, values)), np.array(groups[values])

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import metrics
+from components.errors import SpanwiseError
+from components.evaluator import scoring
 from components.evaluator.measure import Measured, _add_up, measure
 from components.evaluator.tally import METRICS, MIN_DAYS, Tally, interval
 from components.evaluator.verdict import judge
@@ -162,3 +164,11 @@ def test_an_undefined_metric_fails_on_the_whole_and_is_noted_on_a_slice():
     checks, notes = judge({(("origin", "JFK"),): {"challenger": model(auc=None)}}, limits, 1)
     assert checks == []
     assert notes[0].startswith("auc is undefined on origin=JFK")
+
+
+def test_a_slicing_of_too_many_values_is_refused_by_name():
+    count = scoring.MAX_SLICES + 1
+    zeros = np.zeros(count)
+    every = scoring.Rows(zeros, zeros, zeros, {"tailnum": list(map(str, range(count)))}, {})
+    with pytest.raises(SpanwiseError, match="slices: tailnum has 1,001 values; at most 1,000"):
+        list(scoring.slices_of(every, [("tailnum",)]))
