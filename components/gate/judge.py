@@ -174,5 +174,18 @@ def _against_schema(
         labelled = roles.label is None or roles.label in stats.features
         environment = "TRAINING" if labelled else "SERVING"
         every = measure.anomalies(evidence.splits[split], evidence.schema, environment)
-        found += schema_findings(every, stats, expected, config, Against(split))
+        news = {finding.feature for finding in found if finding.kind == "new_column"}
+        found += [
+            _if_used(finding, roles)
+            for finding in schema_findings(every, stats, expected, config, Against(split))
+            if finding.kind != "new_column" or finding.feature not in news
+        ]
     return found
+
+
+def _if_used(finding: Finding, roles: Roles) -> Finding:
+    """A column that the project uses and the schema does not know is no mere novelty: Transform cannot find it."""
+    if finding.kind != "new_column" or finding.feature not in {*roles.features, roles.label, roles.weight}:
+        return finding
+    message = f"{finding.feature}: the project uses this column, and the schema does not know it."
+    return dataclasses.replace(finding, severity="error", message=message)

@@ -212,3 +212,14 @@ def test_integers_that_a_schema_calls_names_are_compared_value_by_value() -> Non
     found = next(f for f in verdict["findings"] if f["feature"] == "hour")
     assert found["check"] == "categorical_drift"
     assert "share of '0'" in found["message"]
+
+
+def test_a_new_column_is_one_warning_and_blocks_only_where_the_project_uses_it() -> None:
+    data = {**columns(), "gate": np.arange(ROWS) % 7}
+    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    splits = {name: statistics(data) for name in ("eval", "train", "tune")}
+    unused = judge(Evidence(splits, schema), GateConfig(), ROLES, IDENTITY)
+    assert [(f["severity"], f["feature"]) for f in unused["findings"]] == [("warn", "gate")]
+    used = judge(Evidence(splits, schema), GateConfig(), Roles(label="late", features=("gate",)), IDENTITY)
+    assert [(f["severity"], f["feature"]) for f in used["findings"]] == [("error", "gate")]
+    assert "the project uses this column" in used["findings"][0]["message"]
