@@ -39,7 +39,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         (UsageError("no such span"), 2, "no such span"),
         (DataBlocked("blocked"), 10, "blocked"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 1, "/data/x: Permission denied. Allow it"),
-        (OSError(errno.ENOSPC, "No space left on device", "/root/x"), 1, "Free some space, then run again"),
+        (OSError(errno.ENOSPC, "No space left on device", "/data/x"), 1, "Free some space, then run again"),
         (KeyboardInterrupt(), 130, "Stopped"),
         (ZeroDivisionError("of ours"), 1, "fault in Spanwise"),
     ],
