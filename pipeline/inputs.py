@@ -79,10 +79,9 @@ def select(workspace: Workspace, window: WindowSpans, *, replace: bool = False) 
     """
     accepted = workspace.store.accepted()
     version = _version(window.newest, accepted, replace)
-    _refuse_changed(window.train, accepted)
-    earlier = [entry for name, entry in accepted.items() if name in {span.name for span in window.earlier}]
-    order = {span.name: number for number, span in enumerate(window.earlier)}
-    baseline = max(earlier, key=lambda entry: order[entry.span], default=None)
+    for span in window.train:
+        _version(span, accepted, replace=False)
+    baseline = next((accepted[span.name] for span in reversed(window.earlier) if span.name in accepted), None)
     schema = _digest(workspace.schema_path) if workspace.schema_path.is_file() else "none"
     as_of = datetime.date.today().isoformat() if workspace.project.gate.waivers else ""
     code, lock = digests.code_digest(), digests.lock_digest()
@@ -155,6 +154,7 @@ def later_baselines(workspace: Workspace, spans: Sequence[Span], replaced: str) 
 
 
 def _version(span: Span, accepted: Mapping[str, Accepted], replace: bool) -> int:
+    """Which version of the span its file is; a file changed since it was accepted must be meant (`replace`)."""
     entry = accepted.get(span.name)
     if entry is None:
         return 1
@@ -168,12 +168,6 @@ def _version(span: Span, accepted: Mapping[str, Accepted], replace: bool) -> int
         f"  If the correction is meant: spanwise run --span {span.name} --replace    "
         "If not: restore the file."
     )
-
-
-def _refuse_changed(train: Sequence[Span], accepted: Mapping[str, Accepted]) -> None:
-    for span in train:
-        if span.name in accepted and accepted[span.name].digest != span.sha256:
-            _version(span, accepted, replace=False)
 
 
 def _schema(store: Store, path: pathlib.Path, digest: str) -> pathlib.Path:
