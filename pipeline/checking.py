@@ -22,7 +22,7 @@ from components.gate.lint import lint
 from components.label_counts import LabelCounts
 from components.statistics_gen import in_process
 from components.statistics_gen.roles import DataRoles
-from pipeline import schemas
+from pipeline import configs, schemas
 from pipeline.project import LoadedProject
 from pipeline.traits import Traits, constants, not_comparable, time_column
 
@@ -137,14 +137,7 @@ def judgement(paths: Files, loaded: LoadedProject | None) -> tuple[Judgement, li
         baseline=reader.statistics(paths.baseline) if paths.baseline else None,
         serving=reader.statistics(paths.serving) if paths.serving else None,
     )
-    data = project.data
-    roles = Roles.parsed(
-        {
-            "roles": {"time": data.time, "key": data.key, "label": project.label.column, "weight": data.weight},
-            "features": project.features.model_dump(mode="json"),
-            "slices": [one.columns for one in project.evaluation.slices],
-        }
-    )
+    roles = Roles.parsed(configs.gate_columns(project))
     return Judgement(evidence, project.gate, roles, _identity(paths, loaded)), reader.notes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import digests, schemas
 from pipeline.inputs import RunInputs
+from pipeline.project import Project
 from pipeline.workspace import Workspace
 
 
@@ -31,14 +32,29 @@ class ComponentConfigs:
     pusher: dict[str, Any]
 
 
+def gate_columns(project: Project) -> dict[str, Any]:
+    """What `components.gate.judge.Roles` reads: columns with a part of their own, features by kind, slices."""
+    data = project.data
+    return {
+        "roles": {
+            "label": project.label.column,
+            "weight": data.weight,
+            "time": data.time,
+            "key": list(data.key),
+        },
+        "features": project.features.model_dump(mode="json"),
+        "slices": [list(one.columns) for one in project.evaluation.slices],
+    }
+
+
 def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
     """Cut the project file up for the components of one run."""
     project, selection = workspace.project, inputs.selection
     same = {"code": selection.code, "lock": selection.lock}
     size = {"in_process_rows": project.run.in_process_rows}
-    label = {"label": project.label.column, "weight": project.data.weight}
-    roles = {**label, "time": project.data.time, "key": list(project.data.key)}
-    features = project.features.model_dump(mode="json")
+    columns = gate_columns(project)
+    roles, features = columns["roles"], columns["features"]
+    label = {"label": roles["label"], "weight": roles["weight"]}
     has_champion = inputs.champion is not None
     return ComponentConfigs(
         identity={"project": project.name, **selection.identity},
@@ -57,10 +73,8 @@ def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
         statistics_gen={**same, **size, "roles": {"time": roles["time"], "key": roles["key"]}},
         gate={
             **same,
+            **columns,
             "gate": project.gate.model_dump(mode="json"),
-            "roles": roles,
-            "features": features,
-            "slices": [list(one.columns) for one in project.evaluation.slices],
             "admitted_splits": ["train", "tune"],
         },
         transform={**same, **size, **label, "features": features},

@@ -10,6 +10,7 @@ from typing import Any
 from components import files
 from components.errors import UsageError
 from components.store import Champion, Served
+from pipeline.project import Project
 from pipeline.workspace import Workspace
 
 SPLIT = "Split-serving"
@@ -67,7 +68,7 @@ def examine(workspace: Workspace, window: Window) -> Outcome:
     project = workspace.project
     champion = _champion(workspace)
     version = window.version or champion.version
-    folder = window.logs / _quoted(project.name)
+    folder = request_log.folder_of(window.logs, project.name)
     if not folder.is_dir():
         there = sorted(path.name for path in window.logs.iterdir() if path.is_dir()) if window.logs.is_dir() else []
         raise UsageError(
@@ -93,7 +94,7 @@ def examine(workspace: Workspace, window: Window) -> Outcome:
             "([serving] min_rows) are not judged."
         )
         return Outcome(version, dict(seen.rows), notes, None, None)
-    verdict = _judged(workspace, statistics, training, version)
+    verdict = _judged(project, schema, (statistics, training), version)
     if project.serving.logs is None:
         return Outcome(version, dict(seen.rows), notes, verdict, None)
     content = in_process.serialized(statistics)
@@ -130,19 +131,18 @@ def _training_statistics(workspace: Workspace, champion: Champion) -> Any:
     )
 
 
-def _judged(workspace: Workspace, serving: Any, training: Any, version: int) -> dict[str, Any]:
-    from components.gate.judge import EVAL, Evidence, Judgement, Roles
-    from pipeline import schemas
+def _judged(project: Project, schema: Any, statistics: tuple[Any, Any], version: int) -> dict[str, Any]:
+    """The verdict on what serving saw, the first of `statistics`, against training, the second."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
 
-    project = workspace.project
-    schema = schemas.read(workspace.schema_path)
-    assert schema is not None
-    # Requests carry what the model reads; that they lack key, time and label is no finding.
-    for feature in [feature for feature in schema.feature if feature.name not in project.features.columns]:
-        feature.lifecycle_stage = _PLANNED
-    data = project.data
-    roles = {"time": data.time, "key": data.key, "label": project.label.column, "weight": data.weight}
-    config = {"roles": roles, "features": project.features.model_dump(mode="json")}
+    from components.gate.judge import EVAL, Evidence, Judgement, Roles
+    from pipeline import configs
+
+    serving, training = statistics
+    # Requests carry what the model reads; that they lack key, time and label is no finding. TFDV passes PLANNED over.
+    for feature in schema.feature:
+        if feature.name not in project.features.columns:
+            feature.lifecycle_stage = schema_pb2.PLANNED
     identity = {
         "project": project.name,
         "span": f"serving version {version}",
@@ -152,11 +152,8 @@ def _judged(workspace: Workspace, serving: Any, training: Any, version: int) -> 
         "as_of": datetime.date.today().isoformat() if project.gate.waivers else "",
     }
     evidence = Evidence({EVAL: training}, schema, serving=serving)
-    return Judgement(evidence, project.gate, Roles.parsed(config), identity).skew_verdict()
-
-
-_PLANNED = 1
-"""schema_pb2.LifecycleStage.PLANNED: TFDV looks at no such feature."""
+    roles = Roles.parsed(configs.gate_columns(project))
+    return Judgement(evidence, project.gate, roles, identity).skew_verdict()
 
 
 def _notes(reading: Any, seen: Any, version: int) -> list[str]:
@@ -174,9 +171,3 @@ def _notes(reading: Any, seen: Any, version: int) -> list[str]:
 
 def _iso(seconds: int) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
-
-
-def _quoted(name: str) -> str:
-    import urllib.parse
-
-    return urllib.parse.quote(name, safe="")

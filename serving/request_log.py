@@ -74,6 +74,11 @@ class About:
     """Seconds until the answer was ready."""
 
 
+def folder_of(directory: pathlib.Path, model: str) -> pathlib.Path:
+    """Where a model's files are; a name with a slash in it stays one folder."""
+    return directory / urllib.parse.quote(model, safe="")
+
+
 class RequestLog:
     """All models' logs of one server process. Safe for threads."""
 
@@ -139,7 +144,7 @@ class RequestLog:
     def _stream(self, model: str) -> _Stream:
         with self._lock:
             if model not in self._streams:
-                folder = self.settings.directory / urllib.parse.quote(model, safe="")
+                folder = folder_of(self.settings.directory, model)
                 self._streams[model] = _Stream(folder, self.settings, self._open_files)
             return self._streams[model]
 

@@ -71,6 +71,13 @@ def heat_map(
     return Chart(specified({"layer": layers}, data, {"step": step}, {"step": 18}), title or f"{value} by {x} and {y}")
 
 
+def _named(rows: Rows, label: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows with their names cut to fit, and the axis that has them from top to bottom in their order."""
+    data = [{**row, label: short(str(row[label]))} for row in records(rows)]
+    order = [row[label] for row in data]
+    return data, {"field": label, "type": "nominal", "sort": order, "title": None, "axis": {"labelLimit": 220}}
+
+
 def intervals(
     rows: Rows,
     label: str,
@@ -82,14 +89,7 @@ def intervals(
     width: int = 420,
 ) -> Chart:
     """A dot and its interval a row; `before` names a column to show as a hollow square beside (the champion's)."""
-    data = [{**row, label: short(str(row[label]))} for row in records(rows)]
-    y = {
-        "field": label,
-        "type": "nominal",
-        "sort": [row[label] for row in data],
-        "title": None,
-        "axis": {"labelLimit": 220},
-    }
+    data, y = _named(rows, label)
     x = {"type": "quantitative", "title": value, "axis": {"tickCount": 6}, "scale": {"zero": False}}
     span = {"y": y, "x": {**x, "field": low}, "x2": {"field": high}}
     layers: list[dict[str, Any]] = [{"mark": {"type": "rule", "color": COLOURS["s0"]}, "encoding": span}]
@@ -150,14 +150,7 @@ def bars(
     width: int = 420,
 ) -> Chart:
     """A bar a row in the order of the rows: feature influence, for one."""
-    data = [{**row, label: short(str(row[label]))} for row in records(rows)]
-    y = {
-        "field": label,
-        "type": "nominal",
-        "sort": [row[label] for row in data],
-        "title": None,
-        "axis": {"labelLimit": 220},
-    }
+    data, y = _named(rows, label)
     x = {"type": "quantitative", "title": title or value, "axis": {"tickCount": 5}}
     bar = {"type": "bar", "color": COLOURS["s0"], "opacity": 0.8}
     layers: list[dict[str, Any]] = [{"mark": bar, "encoding": {"y": y, "x": {**x, "field": value}}}]
