@@ -115,7 +115,10 @@ def test_same_verdict_byte_for_byte_in_both_runners(after_two: Workbench, two_sp
         assert verdict(after_two, span) == verdict(two_spans, span)
 
 
-@pytest.mark.parametrize("node", ["StatisticsGen", "Trainer", "Pusher"])
+# The campaign of test_kill.py kills anywhere; here the moment that matters most, and in test-all two more.
+@pytest.mark.parametrize(
+    "node", ["Pusher", *(pytest.param(node, marks=pytest.mark.slow) for node in ("StatisticsGen", "Trainer"))]
+)
 def test_killed_run_leaves_pointers_whole_and_the_next_picks_up(
     node: str, two_spans: Workbench, tmp_path: pathlib.Path
 ) -> None:
