@@ -1,0 +1,89 @@
+"""What a container is told on its command line: one form, written when compiling, read by what runs there.
+
+No TFX here: a compiled spec can be made and looked at without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ENTRYPOINT = ("python", "-m", "pipeline.orchestration.entrypoint")
+"""Container command of a component's task."""
+FINISH = ("python", "-m", "pipeline.orchestration.finish")
+"""Container command of the exit handler's task."""
+
+RUN_ID = "{{$.pipeline_job_uuid}}"
+EXECUTOR_INPUT = "{{$}}"
+REPORT_OUTPUTS: Mapping[str, str] = {"metrics": "system.Metrics", "report": "system.HTML"}
+"""Output artifacts of the exit handler's task: key -> schema title."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Interface:
+    """Types of a component's channels and parameters, which the driver of open-source Kubeflow does not hand on."""
+
+    inputs: Mapping[str, str]
+    """Input key -> class path of its TFX artifact type."""
+    outputs: Mapping[str, str]
+    """Output key -> class path."""
+    parameters: Mapping[str, str]
+    """Parameter -> `int`, `float` or `str`; the driver sends every number as a float."""
+
+
+def entrypoint_arguments(
+    node: str, executor: str, root: str, interface: Interface, beam: Sequence[str] = ()
+) -> list[str]:
+    """Arguments of `ENTRYPOINT` for one component.
+
+    Args:
+      node: TFX's id, `ExampleGen`.
+      executor: class path of the executor.
+      root: URI of the project's root, `<root>/<project>`.
+      interface: of the component.
+      beam: Beam pipeline arguments; none for executors without Beam.
+    """
+    return [
+        *("--node", node),
+        *("--executor", executor),
+        *("--root", root),
+        *("--run-id", RUN_ID),
+        *("--interface", _text(dataclasses.asdict(interface))),
+        *("--beam", _text(list(beam))),
+        *("--executor-input", EXECUTOR_INPUT),
+    ]
+
+
+def finish_arguments(
+    root: str,
+    project_file: str,
+    record: Mapping[str, Any],
+    graph: Mapping[str, Mapping[str, Sequence[str]]],
+    notify: str = "",
+) -> list[str]:
+    """Arguments of `FINISH`, the exit handler's task.
+
+    Args:
+      root: URI of the project's root, `<root>/<project>`.
+      project_file: text of the project file.
+      record: what is known of the run before it starts, as in run.json: `span`, `version`, `digest`, `key`, `identity`
+        (of `pipeline.inputs.identity`).
+      graph: node -> {input key: [producer node, its output key]}, in topological order, importers included. Tells what
+        a node that the cache answered for, and which so left no record, made: its consumers had it as input.
+      notify: webhook that the conclusion is posted to; empty for none.
+    """
+    return [
+        *("--root", root),
+        *("--run-id", RUN_ID),
+        *("--project-file", project_file),
+        *("--record", _text(record)),
+        *("--graph", _text(graph)),
+        *("--notify", notify),
+        *("--executor-input", EXECUTOR_INPUT),
+    ]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=False, separators=(",", ":"), ensure_ascii=True)
