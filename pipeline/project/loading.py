@@ -220,7 +220,7 @@ def _problem(details: Any, values: dict[str, Any]) -> Problem:
         return Problem(path, f"is missing. Allowed: {in_words(type_at(Project, path))}.")
     if details["loc"][-1] == "[key]":
         keys = _key_type(path[:-1])
-        hint = near(str(path[-1]), re.findall(r"'([a-z0-9_]+)'", keys))
+        hint = near(str(path[-1]), re.findall(r"'([A-Za-z0-9_]+)'", keys))
         return Problem(path, f"{str(path[-1])!r} is not allowed as a key here. Allowed: {keys}.{hint}")
     value = details["input"]
     allowed = in_words(type_at(Project, path))

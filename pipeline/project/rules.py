@@ -14,6 +14,7 @@ from typing import get_args
 from components.gate.config import Limit
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem, listed, near, shown
+from pipeline.project.rules_for_cluster import accelerators_have_a_kind, variables_differ
 from pipeline.project.rules_for_paths import (
     data_files,
     push_directory,
@@ -311,4 +312,6 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Rule], ...] = (
     (_needs("gate"), gate_levels_in_order),
     (_needs("label.column", "gate"), waivers_reach_something),
     (_needs("data.time", "gate"), gate_watches),
+    (_needs("cluster.env", "cluster.secrets"), variables_differ),
+    (_needs("cluster.resources"), accelerators_have_a_kind),
 )

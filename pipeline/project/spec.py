@@ -1,7 +1,8 @@
 """The project file as frozen models: what a person must decide, and nothing else.
 
-Loading is in `loading`, what must hold between keys in `rules`, comparison with the data in `columns`. The docstrings
-below a field are its text in docs/project-file.md (`python -m pipeline.project.reference` renews it).
+The tables about clusters are in `cluster`. Loading is in `loading`, what must hold between keys in `rules`, comparison
+with the data in `columns`. The docstrings below a field are its text in docs/project-file.md
+(`python -m pipeline.project.reference` renews it).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from components.gate.config import GateConfig
+from pipeline.project.cluster import Cluster, Kubeflow, Vertex
+from pipeline.project.table import Table
 
 Count = Annotated[int, pydantic.Field(ge=1, le=2**31 - 1)]
 Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
@@ -35,12 +38,6 @@ Text = Annotated[str, pydantic.Field(pattern=r"\S", description="text, not empty
 Units = Annotated[int, pydantic.Field(ge=1, le=16_384)]
 Buckets = Annotated[int, pydantic.Field(ge=2, le=10_000)]
 Size = Annotated[int, pydantic.Field(ge=1, le=10_000_000)]
-
-
-class Table(pydantic.BaseModel):
-    """One table of the project file: no unknown keys, no silent conversions, no changes afterwards."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Data(Table):
@@ -325,3 +322,6 @@ class Project(Table):
     card: Card = Card()
     serving: Serving = Serving()
     run: Run = Run()
+    cluster: Cluster = Cluster()
+    kubeflow: Kubeflow = Kubeflow()
+    vertex: Vertex = Vertex()

@@ -393,6 +393,38 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
             "[card] risks[0].name: is missing",
         ],
     ),
+    "root on a cluster that is a path": (
+        below("cluster", 'root = "/data/runs"'),
+        ["[cluster] root: '/data/runs' is not allowed", "an address such as 's3://bucket/folder'"],
+    ),
+    "root on a cluster with a slash at the end": (
+        below("cluster", 'root = "s3://bucket/loans/"'),
+        ["[cluster] root: 's3://bucket/loans/' is not allowed", "no slash at the end"],
+    ),
+    "resources of a node that is none": (
+        below("cluster.resources", "Treiner = { cpu = 4 }"),
+        ["[cluster.resources] Treiner: 'Treiner' is not allowed as a key here", "Did you mean 'Trainer'?"],
+    ),
+    "memory without a unit": (
+        below("cluster.resources.Trainer", 'memory = "8"'),
+        ["[cluster.resources.Trainer] memory: '8' is not allowed", "an amount such as '8Gi'"],
+    ),
+    "accelerators of no kind": (
+        below("cluster.resources.Trainer", "accelerator_count = 2"),
+        ["[cluster.resources.Trainer] accelerator_count: 2 of no kind", "nvidia.com/gpu"],
+    ),
+    "a variable with two sources": (
+        below("cluster", 'env = { TOKEN = "x" }\nsecrets = [{ secret = "s3", key = "token", env = "TOKEN" }]'),
+        ["[cluster] secrets[0].env: 'TOKEN' is set by [cluster.env] already"],
+    ),
+    "host of Kubeflow without http": (
+        below("kubeflow", 'host = "kfp.example.org"'),
+        ["[kubeflow] host: 'kfp.example.org' is not allowed", "begins with http:// or https://"],
+    ),
+    "region of Vertex that is none": (
+        below("vertex", 'region = "Europe"'),
+        ["[vertex] region: 'Europe' is not allowed", "'europe-west4'"],
+    ),
     "control character": (
         edited('"applied_at"', '"applied\\u0007at"'),
         ["[data] time: 'applied\\x07at' is not allowed"],
