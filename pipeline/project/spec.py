@@ -227,14 +227,14 @@ class Backtest(Table):
 
 
 class InfraCheck(Table):
-    """The exported model in a fresh process."""
+    """The exported model behind the embedded server, in a fresh process."""
 
     tolerance: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 1e-5
-    """Largest absolute difference of a probability between the training graph and the fresh process."""
+    """Largest absolute difference of a probability between the training graph and the server."""
     rows: Annotated[int, pydantic.Field(ge=1, le=100_000)] = 64
     """Rows that are sent through each signature."""
     max_latency_ms: Annotated[float, pydantic.Field(gt=0.0)] | None = None
-    """Largest median time of one row through `serving_default`, milliseconds."""
+    """Largest median time of a REST request of one row to `serving_default`, milliseconds."""
 
 
 class Serving(Table):
