@@ -44,8 +44,10 @@ class Data(Table):
     """Where the spans are, and which columns have a part of their own."""
 
     spans: Path
-    """Path pattern of the span files with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`.
-    Nothing else in it is special: no `*`, no `~`. Spans are in natural order of their names (`9` before `10`)."""
+    """Path pattern of the span files with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`. Nothing
+    else in it is special: no `*`, no `~`. Spans are in natural order of their names (`9` before `10`). An address in a
+    bucket, such as `s3://bucket/name/{SPAN}.parquet` (s3, gs, minio), does as well: those files are mirrored to
+    `<root>/<project>/spans/` as runs need them, and again when they change."""
     time: Column
     """Column of each row's time (timestamp, date, whole seconds since the epoch, or ISO text): splits training by time,
     groups days. Not a feature, never compared for drift."""
