@@ -99,7 +99,7 @@ def for_components(workspace: Workspace, inputs: RunInputs) -> ComponentConfigs:
         infra_check={**same, **project.infra_check.model_dump(mode="json")},
         pusher={
             **same,
-            "push_directory": str(workspace.push_directory),
+            "push_directory": workspace.address(workspace.push_directory),
             "git_commit": digests.git_commit(workspace.loaded.directory),
             "schema": selection.schema,
         },

@@ -34,7 +34,7 @@ def create_pipeline(workspace: Workspace, inputs: RunInputs) -> Pipeline:
     round the gate.
     """
     store, config = workspace.store, configs.for_components(workspace, inputs)
-    identity, root = config.identity, str(store.root)
+    identity, root = config.identity, workspace.address(store.root)
 
     committed = _importer("CommittedSchema", inputs.schema_uri, standard_artifacts.Schema)
     baseline = _statistics("BaselineStatistics", inputs.baseline_uri, "eval" if inputs.selection.baseline else None)
@@ -102,7 +102,7 @@ def create_pipeline(workspace: Workspace, inputs: RunInputs) -> Pipeline:
     )
     return Pipeline(
         pipeline_name=workspace.project.name,
-        pipeline_root=str(store.pipeline),
+        pipeline_root=workspace.address(store.pipeline),
         components=[
             *(committed, baseline, serving, champion, earlier_champion),
             *(examples, statistics, inferred, validator, gate, admit),

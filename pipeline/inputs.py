@@ -124,22 +124,24 @@ def identity(workspace: Workspace, selection: Selection) -> dict[str, Any]:
 def prepare(workspace: Workspace, selection: Selection) -> RunInputs:
     """Lay what the DAG imports under content-addressed paths and split the window by time.
 
-    The caller holds the root's lock.
+    The caller holds the root's lock. Of a root elsewhere, of which only pointers lie here, what they name is named in
+    turn and not looked for.
 
     Raises:
       UsageError: The window cannot be split by time, or something to import is spoiled.
     """
-    store = workspace.store
-    champion = store.champion()
+    store, address = workspace.store, workspace.address
+    baseline, champion = selection.baseline, store.champion()
+    earlier_champion = _earlier_champion(workspace, selection, champion)
     return RunInputs(
         selection=selection,
         splits=_splits(workspace, selection.window),
-        schema_uri=str(_schema(store, workspace.schema_path, selection.schema)),
-        baseline_uri=str(_baseline(store, selection.baseline) if selection.baseline else _none(store, "statistics")),
-        serving_uri=str(_serving(workspace, selection.serving)),
-        champion_uri=str(_champion(store, champion) if champion else _none(store, "model")),
+        schema_uri=address(_schema(store, workspace.schema_path, selection.schema)),
+        baseline_uri=address(_baseline(workspace, baseline) if baseline else _none(store, "statistics")),
+        serving_uri=address(_serving(workspace, selection.serving)),
+        champion_uri=address(_champion(workspace, champion) if champion else _none(store, "model")),
         champion=champion,
-        earlier_champion_uri=str(_earlier_champion(workspace, selection, champion) or _none(store, "model")),
+        earlier_champion_uri=address(earlier_champion or _none(store, "model")),
     )
 
 
@@ -157,7 +159,9 @@ def _splits(workspace: Workspace, window: WindowSpans) -> dict[str, list[dict[st
                 f"{window.newest.name} ({_moment(end)}). Training data must not be later than what it is tested on: "
                 "correct those times, or the spans' names."
             )
-    return split_files(window, workspace.project.window.tune_days, bounds.__getitem__)
+    addresses = {str(span.path): workspace.span_address(span) for span in bounds}
+    splits = split_files(window, workspace.project.window.tune_days, bounds.__getitem__)
+    return {name: [{**part, "path": addresses[part["path"]]} for part in parts] for name, parts in splits.items()}
 
 
 def _moment(seconds: int) -> str:
@@ -199,8 +203,9 @@ def _schema(store: Store, path: pathlib.Path, digest: str) -> pathlib.Path:
     return _imported(store, "schema", digest, lambda to: files.write_bytes(to / "schema.pbtxt", content))
 
 
-def _baseline(store: Store, baseline: Accepted) -> pathlib.Path:
-    if not store.has_statistics(baseline):
+def _baseline(workspace: Workspace, baseline: Accepted) -> pathlib.Path:
+    store = workspace.store
+    if workspace.is_whole and not store.has_statistics(baseline):
         raise SpanwiseError(
             f"{store.root / baseline.statistics}: the statistics of span {baseline.span}, the baseline, are gone.\n"
             f"  To make them again: spanwise run --span {baseline.span}"
@@ -208,9 +213,10 @@ def _baseline(store: Store, baseline: Accepted) -> pathlib.Path:
     return store.root / baseline.statistics
 
 
-def _champion(store: Store, champion: Champion) -> pathlib.Path:
+def _champion(workspace: Workspace, champion: Champion) -> pathlib.Path:
+    store = workspace.store
     model = store.root / champion.model
-    if not model.is_dir():
+    if workspace.is_whole and not model.is_dir():
         raise SpanwiseError(
             f"{model}: the champion's model (version {champion.version}) is gone, so nothing can be held against it.\n"
             f"  From what was pushed: spanwise rollback --to {champion.version}    To go on without a champion: delete "
@@ -223,9 +229,11 @@ def _earlier_champion(workspace: Workspace, selection: Selection, champion: Cham
     """The model pushed last of those made for earlier spans."""
     store, earlier = workspace.store, {span.name for span in selection.window.earlier}
     if champion is None or champion.span in earlier:
-        return _champion(store, champion) if champion else None
+        return _champion(workspace, champion) if champion else None
     for version in reversed(versions.listed(workspace.push_directory)):
         if version.digest and version.number < champion.version and version.manifest.get("span") in earlier:
+            if not workspace.is_whole:
+                return versions.kept(store, version.digest)
             return versions.keep(version.path, store, version.digest)
     return None
 
@@ -249,7 +257,7 @@ def _serving(workspace: Workspace, digest: str) -> pathlib.Path:
     if project.data.serving:
         return _imported(store, "serving", digest, lambda to: _serving_statistics(workspace, to))
     path = store.imports("serving", digest)
-    if not path.is_dir():
+    if workspace.is_whole and not path.is_dir():
         raise SpanwiseError(
             f"{path}: the statistics of what serving saw are gone. To make them again from the logs: spanwise skew"
         )

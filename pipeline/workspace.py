@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from components.errors import SpanwiseError, UsageError
 from components.store import Store
 from pipeline import project as project_file
 from pipeline.project import LoadedProject, Project
+from pipeline.spans import Span
 
 
 class RootBusy(SpanwiseError):
@@ -40,6 +42,19 @@ class Workspace:
     def schema_path(self) -> pathlib.Path:
         """The committed schema (it may not exist yet)."""
         return self.loaded.directory / self.project.schema_.path
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the root lies here, and not only its pointers."""
+        return True
+
+    def address(self, path: str | os.PathLike[str]) -> str:
+        """What the DAG calls a path below the root's parent: the path."""
+        return str(path)
+
+    def span_address(self, span: Span) -> str:
+        """What the DAG calls a span's file: its path."""
+        return str(span.path)
 
     @contextlib.contextmanager
     def lock(self, wait: float = 0.0, waiting: Callable[[str], None] | None = None) -> Iterator[None]:

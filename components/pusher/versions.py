@@ -121,9 +121,14 @@ def _write(saved_model: pathlib.Path, target: pathlib.Path, manifest: Mapping[st
     return Version(int(target.name), target, manifest)
 
 
+def kept(store: Store, digest: str) -> pathlib.Path:
+    """Where `keep` lays a model."""
+    return store.imports("champion", digest)
+
+
 def keep(saved_model: pathlib.Path, store: Store, digest: str) -> pathlib.Path:
     """The model laid out as a Model artifact under the root, for the next run's Importer."""
-    target = store.imports("champion", digest)
+    target = kept(store, digest)
     if not target.is_dir():
         with contextlib.suppress(FileExistsError), files.new_directory(target) as staging:
             shutil.copytree(saved_model, staging / SAVED_MODEL, copy_function=shutil.copyfile)

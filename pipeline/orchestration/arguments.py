@@ -34,7 +34,7 @@ class Interface:
 
 
 def entrypoint_arguments(
-    node: str, executor: str, root: str, interface: Interface, beam: Sequence[str] = ()
+    node: str, executor: str, root: str, interface: Interface, beam: Sequence[str] = (), content: str = ""
 ) -> list[str]:
     """Arguments of `ENTRYPOINT` for one component.
 
@@ -44,6 +44,8 @@ def entrypoint_arguments(
       root: URI of the project's root, `<root>/<project>`.
       interface: of the component.
       beam: Beam pipeline arguments; none for executors without Beam.
+      content: digest of all that the node's outputs depend on. Nothing reads it in the container: orchestrators whose
+        cache looks at arguments, but not into artifacts, see by it what changed.
     """
     return [
         *("--node", node),
@@ -52,6 +54,7 @@ def entrypoint_arguments(
         *("--run-id", RUN_ID),
         *("--interface", _text(dataclasses.asdict(interface))),
         *("--beam", _text(list(beam))),
+        *("--content", content),
         *("--executor-input", EXECUTOR_INPUT),
     ]
 
@@ -62,6 +65,7 @@ def finish_arguments(
     record: Mapping[str, Any],
     graph: Mapping[str, Mapping[str, Sequence[str]]],
     notify: str = "",
+    note: str = "",
 ) -> list[str]:
     """Arguments of `FINISH`, the exit handler's task.
 
@@ -73,6 +77,7 @@ def finish_arguments(
       graph: node -> {input key: [producer node, its output key]}, in topological order, importers included. Tells what
         a node that the cache answered for, and which so left no record, made: its consumers had it as input.
       notify: webhook that the conclusion is posted to; empty for none.
+      note: a sentence that is kept with the run (`identity` of its record); empty for none.
     """
     return [
         *("--root", root),
@@ -81,6 +86,7 @@ def finish_arguments(
         *("--record", _text(record)),
         *("--graph", _text(graph)),
         *("--notify", notify),
+        *("--note", note),
         *("--executor-input", EXECUTOR_INPUT),
     ]
 

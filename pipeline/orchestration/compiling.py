@@ -1,0 +1,81 @@
+"""From a selection to a spec: what `spanwise compile` writes and `spanwise submit` sends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline import inputs, project, spans
+from pipeline.inputs import Selection
+from pipeline.orchestration import images, kubeflow, vertex
+from pipeline.orchestration.place import ClusterWorkspace
+from pipeline.orchestration.plan import Plan
+from pipeline.spans import Span
+
+Target = Literal["kubeflow", "vertex"]
+SUFFIXES: dict[Target, str] = {"kubeflow": ".yaml", "vertex": ".json"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled spec and the plan behind it."""
+
+    target: Target
+    selection: Selection
+    plan: Plan
+    text: str
+    """The file's content."""
+
+
+def select(workspace: ClusterWorkspace, found: Sequence[Span], name: str | None = None) -> Selection:
+    """What a run on the cluster would work on.
+
+    Args:
+      workspace: From `place.at_cluster`.
+      found: All spans, in span order.
+      name: The span; None takes the first after the newest accepted one, else that one again.
+
+    Raises:
+      UsageError: No such span, none that has a window, or columns that are not as the project file says.
+    """
+    from components import tables
+
+    span = spans.span_named(found, name) if name is not None else _next(workspace, found)
+    window = spans.window_for(found, span, workspace.project.window)
+    types = {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
+    project.check_columns(workspace.loaded, types)
+    return inputs.select(workspace, window)
+
+
+def _next(workspace: ClusterWorkspace, found: Sequence[Span]) -> Span:
+    accepted = workspace.store.accepted()
+    following = spans.next_span(found, accepted, workspace.project.window)
+    newest = next((span for span in reversed(found) if span.name in accepted), None)
+    # Where there is neither, the last span's window says what is missing.
+    return following or newest or found[-1]
+
+
+def compile_spec(
+    workspace: ClusterWorkspace, selection: Selection, target: Target, image: str | None = None
+) -> Compiled:
+    """Compile one run. Offline: pointers are those of the mirror; what the run imports is laid there.
+
+    The caller holds the mirror's lock (`workspace.lock()`).
+
+    Args:
+      workspace: From `place.at_cluster`.
+      selection: From `inputs.select` of that workspace.
+      target: What the spec is for.
+      image: The nodes' image; None takes `[cluster] image`. Without a tag: that of `make image` for this code.
+
+    Raises:
+      UsageError: No image, a window that cannot be split, or something that this target does not have.
+    """
+    named = images.full_name(image if image is not None else workspace.project.cluster.image)
+    if target == "vertex":
+        vertex.check(workspace)
+    from pipeline.orchestration.planning import plan_of
+
+    plan = plan_of(workspace, inputs.prepare(workspace, selection), named)
+    return Compiled(target, selection, plan, vertex.text_of(plan) if target == "vertex" else kubeflow.text_of(plan))
