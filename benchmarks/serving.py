@@ -108,7 +108,6 @@ def ways_to_call(model: pathlib.Path, rows: dict[str, Any]) -> dict[str, Callabl
     """Ways to call TensorFlow with one row; the first is the server's."""
     import tensorflow as tf
 
-    from serving import session
     from serving.model import Model
     from serving.runtime import Session, Threads
 
@@ -123,13 +122,11 @@ def ways_to_call(model: pathlib.Path, rows: dict[str, Any]) -> dict[str, Callabl
         given = {name: tf.constant(rows[name], specs[name].dtype) for name in specs}
         return {name: value.numpy() for name, value in function(**given).items()}
 
-    by_c_api = session.load(model)[SIGNATURE]
     plain = loaded.session._session
     feeds, fetches = list(plan.feeds), list(plan.fetches)
     return {
         "session's callable, on the asking thread (used)": lambda: loaded.run(plan.feeds, arrays, plan.fetches),
         "session's callable, TensorFlow's thread": lambda: pooled.run(plan.feeds, arrays, plan.fetches),
-        "C API through ctypes": lambda: by_c_api(rows),
         "Session.run": lambda: plain.run(fetches, dict(zip(feeds, arrays))),
         "tf.saved_model's signature function": signature,
     }

@@ -9,7 +9,9 @@ from typing import Any
 
 from components import files
 from components.errors import UsageError
+from components.pusher import versions
 from components.store import Champion, Served
+from pipeline import records
 from pipeline.project import Project
 from pipeline.workspace import Workspace
 
@@ -80,7 +82,7 @@ def examine(workspace: Workspace, window: Window) -> Outcome:
         raise UsageError(f"{workspace.schema_path}: no committed schema. Accept one: spanwise schema accept")
     known = schemas.column_types(schema)
     types = {name: known[name] for name in project.features.columns if name in known}
-    training = _training_statistics(workspace, champion)
+    training = _training_statistics(workspace, champion, version)
 
     reading, seen = request_log.Reading(), serving_logs.Seen()
     since, until = (moment.timestamp() if moment else None for moment in (window.since, window.until))
@@ -115,19 +117,35 @@ def _champion(workspace: Workspace) -> Champion:
     return champion
 
 
-def _training_statistics(workspace: Workspace, champion: Champion) -> Any:
-    """Of the split `train` of the run that made the model that serves."""
+def _training_statistics(workspace: Workspace, champion: Champion, number: int) -> Any:
+    """Of the split `train` of the run that made version `number`.
+
+    Raises:
+      UsageError: nothing says what it was trained on, or the statistics are gone.
+    """
     import tensorflow_data_validation as tfdv
 
-    from pipeline import schemas
+    from components.statistics_gen import in_process
 
-    evidence = schemas.find_evidence(workspace.store, champion.span)
-    for path in evidence.statistics_paths:
-        if path.parent.name == "Split-train":
+    there = {version.number: version for version in versions.listed(workspace.push_directory) if version.manifest}
+    version = there.get(number)
+    if version is None and number != champion.version:
+        raise UsageError(
+            f"version {number}: not in {workspace.push_directory}, so nothing says what it was trained on. "
+            f"Versions there: {', '.join(map(str, there)) or 'none'}."
+        )
+    span = str(version.manifest["span"]) if version else champion.span
+    # Who pushed it comes first; another run of the same file trained on the same.
+    digest, origin = (version.manifest.get("span_digest"), version.origin) if version else (None, number)
+    same = [r for r in records.newest_first(workspace.store) if r.span == span and digest in (None, r.digest)]
+    for record in sorted(same, key=lambda record: pathlib.Path(record.pushed).name != str(origin)):
+        uri = record.artifacts.get("StatisticsGen.statistics")
+        path = pathlib.Path(uri) / "Split-train" / in_process.FILE_NAME if uri else None
+        if path is not None and path.is_file():
             return tfdv.load_stats_binary(str(path))
     raise UsageError(
-        f"{workspace.store.root}: no statistics of what version {champion.version} was trained on. "
-        f"Make them again: spanwise run --span {champion.span}"
+        f"{workspace.store.root}: the statistics of what version {number} was trained on (span {span}) are gone; "
+        "`spanwise gc` takes those of older runs (--keep says how many stay). Look at another version with --version."
     )
 
 

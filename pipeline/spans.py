@@ -30,6 +30,8 @@ class Span:
     name: str
     path: pathlib.Path
     """Absolute."""
+    uri: str = ""
+    """Where it comes from, if that is an object store."""
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -77,17 +79,27 @@ def discover(pattern: str, directory: str | os.PathLike[str]) -> tuple[Span, ...
                 f"{path}: a link to {os.readlink(path)}, which is not there. Restore the file, or unlink it."
             )
         if path.is_file():
-            found.append(Span(_checked(name, path), path.absolute()))
+            found.append(Span(checked(name, path), path.absolute()))
     if not found:
         raise UsageError(_nothing_there(pattern, folder))
-    found.sort(key=lambda span: span_order(span.name))
-    for one, other in itertools.pairwise(found):
+    return in_order(found)
+
+
+def in_order(found: Collection[Span]) -> tuple[Span, ...]:
+    """The spans in span order.
+
+    Raises:
+      UsageError: Two of them stand for one place in it.
+    """
+    ordered = sorted(found, key=lambda span: span_order(span.name))
+    for one, other in itertools.pairwise(ordered):
         if span_order(one.name) == span_order(other.name):
+            place = one.uri.rpartition("/")[0] if one.uri else one.path.parent
             raise UsageError(
                 f"{one.path.name} and {other.path.name} both are span {one.name} (leading zeros do not count).\n"
-                f"  Take one of them out of {one.path.parent}."
+                f"  Take one of them out of {place}."
             )
-    return tuple(found)
+    return tuple(ordered)
 
 
 def span_named(spans: Sequence[Span], name: str) -> Span:
@@ -220,11 +232,21 @@ def _matches(folder: str, prefix: str, suffix: str, pattern: str) -> Iterator[st
     for name in names:
         if name.startswith(prefix) and name.endswith(suffix) and len(name) > len(prefix) + len(suffix):
             span = name[len(prefix) : len(name) - len(suffix)]
-            if not _TEMPORARY.fullmatch(span):
+            if may_name(span):
                 yield span
 
 
-def _checked(name: str, path: pathlib.Path) -> str:
+def may_name(name: str) -> bool:
+    """Whether what stands in the place of {SPAN} is no hidden or temporary file's."""
+    return bool(name) and not _TEMPORARY.fullmatch(name)
+
+
+def checked(name: str, path: object) -> str:
+    """The name, if it can be a span's.
+
+    Raises:
+      UsageError: It can't; `path` is where it was found.
+    """
     if _NAME.fullmatch(name) and len(name) <= 100:
         return name
     raise UsageError(

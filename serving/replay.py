@@ -1,13 +1,12 @@
-"""Loads an exported model in this process and asks it what the Trainer asked its training graph: same answers?
+"""Serves an exported model in a process of its own and asks it what the Trainer asked its training graph: same answers?
 
     python -m serving.replay MODEL_DIR [--tolerance 1e-5] [--output FILE]
 
 MODEL_DIR is a SavedModel with `assets.extra/spanwise/replay.json` (raw rows, the same rows as tf.Examples, the
 training graph's answers) and `model.json` (the decision threshold, each feature's type and missing value) beside it.
-Every row goes through `serving_default`, `serving_features` and `transform_features`; the result is one JSON object.
+The server is `spanwise serve`'s, asked over REST as any client asks it. Every row goes through `serving_default`,
+`serving_features` and `transform_features`; the result is one JSON object.
 Exit code 0: all answers agree; 1: they don't, or the model does not load; 2: wrong arguments.
-
-Uses TensorFlow and numpy only, as a server would.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import base64
 import json
 import os
 import pathlib
+import signal
 import sys
 import threading
 import time
@@ -26,14 +26,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving import session
-from serving.session import Answer, Signature
+from serving import started
+from serving.client import Client, Options
+from serving.errors import ServingError
+from serving.started import NotServingError, Server
+
+Answer = Mapping[str, npt.NDArray[Any]]
+Request = Mapping[str, npt.NDArray[Any]]
 
 EXTRA = pathlib.Path("assets.extra") / "spanwise"
-_WARM_UP = 20
-_CALLS = 200
+_WARM_UP = 5
+_CALLS = 100
 _BATCH = 256
-_BATCHES = 20
+_BATCHES = 10
+_TIMEOUT, _TRIES = 60.0, 5
 _DTYPES = {"probability": np.dtype(np.float32), "positive": np.dtype(np.int64)}
 
 
@@ -57,72 +63,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def replay(model: pathlib.Path, tolerance: float) -> dict[str, Any]:
-    """Ask the model; what differs is in `differences`, each with `signature` and `message`.
+    """Serve the model and ask it; what differs is in `differences`, each with `signature` and `message`.
 
     Returns:
       ok, differences, rows, largest (signature -> largest difference of a number), latency_ms and batch_ms (see
-      `_timed`: of one row, and of `_BATCH` rows), seconds (import and load).
+      `_timed`: of one row, and of `_BATCH` rows), seconds (from starting the server to its being ready).
     """
     start = time.perf_counter()
     try:
         kept = json.loads((model / EXTRA / "replay.json").read_text())
         about = json.loads((model / EXTRA / "model.json").read_text())
-        signatures = load(model)
     except Exception as error:
         return _result([{"signature": "", "message": f"the model does not load: {_first_line(error)}"}])
-    seconds = time.perf_counter() - start
-
-    asked = _requests(kept, about["features"])
-    expected = {"transform_features": kept["transformed"]}
-    differences: list[dict[str, str]] = []
-    largest: dict[str, float | None] = {}
-    times: dict[str, dict[str, Any]] = {"latency_ms": {}, "batch_ms": {}}
-    for name, request in asked.items():
-        if name not in signatures:
-            found = ["the model has no such signature."]
-        else:
-            try:
-                answer = signatures[name](request)
-                if name in expected:
-                    found, largest[name] = compare_features(answer, expected[name], tolerance)
-                else:
-                    found, largest[name] = compare_answers(
-                        answer, kept["answers"], tolerance, float(about["threshold"])
-                    )
-                    times["latency_ms"][name] = _timed(signatures[name], request, 1, _CALLS)
-                    times["batch_ms"][name] = _timed(signatures[name], request, _BATCH, _BATCHES)
-            except KeyError as error:
-                found = [f"it wants {error}, which model.json does not name."]
-            except Exception as error:
-                found = [f"it fails: {_first_line(error)}"]
-        differences += [{"signature": name, "message": message} for message in found]
-    return _result(differences, rows=len(kept["rows"]), largest=largest, seconds=seconds, **times)
-
-
-def load(model: pathlib.Path) -> dict[str, Signature]:
-    """Signatures of a SavedModel by name, from the loader that servers use; from Python's where that is not there."""
     try:
-        return session.load(model)
-    except session.Unavailable:
-        return load_in_python(model)
+        with started.server_of(model) as server:
+            ready = time.perf_counter() - start
+            result = _Asking(server, kept, about, tolerance).result()
+            if fate := server.fate():
+                raise NotServingError(fate, server.output())
+            return {**result, "seconds": ready}
+    except NotServingError as error:
+        return _result([{"signature": "", "message": str(error)}], output=error.output)
 
 
-def load_in_python(model: pathlib.Path) -> dict[str, Signature]:
-    """As `load`, with `tf.saved_model.load`."""
-    import tensorflow as tf
+class _Asking:
+    """One model's questions to one server."""
 
-    loaded = tf.saved_model.load(str(model))
+    def __init__(self, server: Server, kept: Mapping[str, Any], about: Mapping[str, Any], tolerance: float) -> None:
+        self._server, self._kept, self._about, self._tolerance = server, kept, about, tolerance
+        self._largest: dict[str, float | None] = {}
+        self._times: dict[str, dict[str, Any]] = {"latency_ms": {}, "batch_ms": {}}
 
-    def callable_of(signature: Any) -> Signature:
-        specs = signature.structured_input_signature[1]
+    def result(self) -> dict[str, Any]:
+        """As `replay`'s."""
+        differences = [
+            {"signature": name, "message": message}
+            for name, request in _requests(self._kept, self._about["features"]).items()
+            for message in self._ask(name, request)
+        ]
+        return _result(differences, rows=len(self._kept["rows"]), largest=self._largest, **self._times)
 
-        def ask(request: Mapping[str, Any], keep: Any = loaded) -> Answer:
-            tensors = {name: tf.constant(request[name], dtype=spec.dtype) for name, spec in specs.items()}
-            return {name: value.numpy() for name, value in signature(**tensors).items()}
+    def _ask(self, name: str, request: Request) -> list[str]:
+        """What differs in one signature's answers."""
+        options = Options(signature=name, timeout=_TIMEOUT, tries=_TRIES)
+        try:
+            with Client(self._server.url, started.NAME, options) as client:
+                known = client.signatures()
+                if name not in known:
+                    return ["the model has no such signature."]
+                if wanted := sorted(set(known[name].inputs) - set(request)):
+                    return [f"it wants {', '.join(map(repr, wanted))}, which model.json does not name."]
+                return self._compared(client, name, request)
+        except (ServingError, ValueError) as error:
+            return [f"it fails: {str(error).splitlines()[0][:300]}"]
 
-        return ask
-
-    return {name: callable_of(signature) for name, signature in loaded.signatures.items()}
+    def _compared(self, client: Client, name: str, request: Request) -> list[str]:
+        answer = client.predict(request).outputs
+        if name == "transform_features":
+            found, self._largest[name] = compare_features(answer, self._kept["transformed"], self._tolerance)
+            return found
+        threshold = float(self._about["threshold"])
+        found, self._largest[name] = compare_answers(answer, self._kept["answers"], self._tolerance, threshold)
+        self._times["latency_ms"][name] = _timed(self._server, client, request, 1, _CALLS)
+        self._times["batch_ms"][name] = _timed(self._server, client, request, _BATCH, _BATCHES)
+        return found
 
 
 def compare_answers(
@@ -202,17 +206,17 @@ def _column(values: Sequence[Any], dtype: str, missing: Any) -> npt.NDArray[Any]
     return np.array([missing if v is None else v for v in values], dtype=object if dtype == "string" else dtype)
 
 
-def _timed(signature: Signature, request: Mapping[str, Any], rows: int, calls: int) -> dict[str, Any]:
-    """Milliseconds a call of `rows` rows: median, p95 and p99 on the clock; `cpu`, the mean of all threads' work."""
+def _timed(server: Server, client: Client, request: Request, rows: int, calls: int) -> dict[str, Any]:
+    """Milliseconds a call of `rows` rows: median, p95 and p99 on the client's clock; `cpu`, the server's mean work."""
     repeated = {key: np.resize(value, rows) for key, value in request.items()}
     took, cpu = [], 0.0
     for call in range(_WARM_UP + calls):
         if call == _WARM_UP:
-            cpu = time.process_time()
+            cpu = server.cpu_seconds()
         start = time.perf_counter()
-        signature(repeated)
+        client.predict(repeated)
         took.append(1e3 * (time.perf_counter() - start))
-    mean = 1e3 * (time.process_time() - cpu) / calls
+    mean = 1e3 * (server.cpu_seconds() - cpu) / calls
     median, p95, p99 = np.quantile(took[_WARM_UP:], [0.5, 0.95, 0.99])
     figures = {"median": median, "p95": p95, "p99": p99, "cpu": mean}
     return {"rows": rows, **{name: round(float(value), 3) for name, value in figures.items()}}
@@ -242,8 +246,10 @@ def _result(differences: list[dict[str, str]], **more: Any) -> dict[str, Any]:
 
 
 def _stop_at_end_of_input() -> None:
-    # The parent holds the other end and never writes: end of input means that it is gone.
+    # The parent holds the other end and never writes: end of input means that it is gone. The server goes with us.
     sys.stdin.buffer.read()
+    if os.getpid() == os.getpgid(0):
+        os.killpg(0, signal.SIGKILL)
     os._exit(3)
 
 

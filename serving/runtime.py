@@ -1,8 +1,8 @@
 """A SavedModel in TensorFlow's C++ session, called the cheapest way there is.
 
 Measured on one row of a small model (microseconds of CPU a call, benchmarks/serving.py `calls`): Python's signature
-functions 223, `Session.run` 129, the C API through ctypes 60 (serving/session.py), a session's callable 37, and a
-callable that runs its operations on the thread that asks 10. That last one is used here. It is a C++ interface
+functions 223, `Session.run` 129, the C API through ctypes 60, a session's callable 37, and a callable that runs its
+operations on the thread that asks 10. That last one is used here. It is a C++ interface
 (`Session::MakeCallable`) that Python reaches through a method with an underscore; where a release has dropped it,
 `Session.make_callable` takes its place.
 

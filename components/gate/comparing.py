@@ -17,6 +17,9 @@ _RULES = {
     ("categorical", "drift"): (("categorical_drift", rules.categorical_distance), ("mix", rules.mix)),
     ("categorical", "skew"): (("categorical_skew", rules.categorical_distance), ("mix_skew", rules.mix)),
 }
+SKEW = frozenset({"missing_skew", *(check for (_, of), pair in _RULES.items() if of == "skew" for check, _ in pair)})
+"""Checks of what serving saw against training."""
+
 # Two distances of one feature say the same thing twice: the second is found only where it is graver than the first.
 _PAIRS = tuple((first, second) for (first, _), (second, _) in _RULES.values())
 # Checks a feature: distribution twice, unseen values, missing.

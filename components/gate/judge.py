@@ -96,8 +96,7 @@ class Judgement:
         if self.baseline is not None:
             found, told = self._weighed(found, self.baseline)
             notes += told
-        mine = [waiver for waiver in self.config.waivers if waiver.check != "row_skew"]  # of `check --join-on` alone
-        found, idle = waivers.apply(found, mine, self.identity.get("as_of") or "")
+        found, idle = waivers.apply(found, self.config.waivers, self.identity.get("as_of") or "", self._made)
         moved = self._impact.as_json() if isinstance(self._impact, Impact) else None
         return verdict.assemble(found, [*notes, *idle], self.identity, self._profiles[EVAL].rows, moved)
 
@@ -129,8 +128,13 @@ class Judgement:
             every = measure.anomalies(self.evidence.serving, self.evidence.schema, "SERVING")
             found = schema_findings(every, stats, self._expected, self.config, Against(SERVING))
         found += comparing.findings(comparing.skew(self.serving), self.serving)
-        found, idle = waivers.apply(found, self.config.waivers, self.identity.get("as_of") or "")
+        as_of = self.identity.get("as_of") or ""
+        found, idle = waivers.apply(found, self.config.waivers, as_of, comparing.SKEW.__contains__)
         return verdict.assemble(found, idle, self.identity, stats.rows)
+
+    def _made(self, check: str) -> bool:
+        """Whether the span's verdict holds it to the check: rows against rows only `check --join-on` can hold."""
+        return check != "row_skew" and (self.serving is not None or check not in comparing.SKEW)
 
     def arithmetic(self, feature: str | None = None) -> list[dict[str, Any]]:
         """Everything that was measured, beyond its limit or not, with the numbers that it came of.

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from components.gate.config import Waiver
 from components.gate.findings import Finding
 
 
-def apply(findings: Sequence[Finding], waivers: Sequence[Waiver], as_of: str) -> tuple[list[Finding], list[str]]:
+def apply(
+    findings: Sequence[Finding], waivers: Sequence[Waiver], as_of: str, made: Callable[[str], bool] = lambda _: True
+) -> tuple[list[Finding], list[str]]:
     """Findings with the waived ones marked, and notes on waivers that are expired or not needed.
 
     Args:
       findings: of all rules.
       waivers: from the project file.
       as_of: the day it is, YYYY-MM-DD, given and not read from a clock; empty counts as a day before all waivers end.
+      made: whether a check of that name was made at all; a waiver of another one may be needed yet.
     """
     today = datetime.date.fromisoformat(as_of) if as_of else datetime.date.min
     result, used = [], set()
@@ -26,7 +29,7 @@ def apply(findings: Sequence[Finding], waivers: Sequence[Waiver], as_of: str) ->
             used.add(waiver)
             finding = _waived(finding, waiver, expired=waiver.until < today)
         result.append(finding)
-    return result, [_idle(waiver, today) for waiver in waivers if waiver not in used]
+    return result, [_idle(waiver, today) for waiver in waivers if waiver not in used and made(waiver.check)]
 
 
 def _covers(waiver: Waiver, finding: Finding) -> bool:

@@ -1,1 +1,1 @@
-"""InfraCheck: the exported model answers in a fresh process as it did in training."""
+"""InfraCheck: the exported model, served, answers as it did in training."""

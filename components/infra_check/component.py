@@ -1,4 +1,4 @@
-"""InfraCheck in the place of stock InfraValidator: a fresh process instead of a container."""
+"""InfraCheck in the place of stock InfraValidator: the embedded server as a process instead of a container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InfraCheckSpec(ComponentSpec):
 
 
 class InfraCheck(base_component.BaseComponent):
-    """Loads the exported model in a fresh process and holds its answers against the training graph's."""
+    """Serves the exported model in a process of its own and holds its answers against the training graph's."""
 
     SPEC_CLASS = InfraCheckSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

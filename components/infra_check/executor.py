@@ -1,4 +1,4 @@
-"""InfraCheck's work: replay in a fresh process, bless or fail the run."""
+"""InfraCheck's work: ask a server of its own, bless or fail the run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _complaint(result: dict[str, Any], max_latency_ms: float | None) -> str:
     median = result["latency_ms"]["serving_default"]["median"]
     if max_latency_ms is not None and median > max_latency_ms:
         return (
-            f"The exported model fails its serving check: one row through serving_default takes {median:g} ms "
+            f"The exported model fails its serving check: a request of one row to serving_default takes {median:g} ms "
             f"(median), {max_latency_ms:g} ms is allowed ([infra_check] max_latency_ms)."
         )
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -55,18 +56,19 @@ def _environment() -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
+    # The group, and also where its leader is gone: the server that it started may live.
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
     if process.stdin is not None:
         process.stdin.close()
 
 
 def _fate(code: int | None, time_limit: float) -> str:
     if code is None:
-        return f"the process that loads the model did not answer within {time_limit:g} seconds and was killed."
+        return f"the process that serves the model did not answer within {time_limit:g} seconds and was killed."
     if code < 0:
         name = signal.Signals(-code).name
         why = " (out of memory?)" if -code == signal.SIGKILL else ""
-        return f"the process that loads the model was killed by {name}{why}."
-    return f"the process that loads the model ended with code {code} and no result."
+        return f"the process that asks the model was killed by {name}{why}."
+    return f"the process that asks the model ended with code {code} and no result."

@@ -34,6 +34,7 @@ __all__ = [
     "fetch",
     "listed",
     "read",
+    "states",
     "upload",
     "write",
 ]
@@ -77,6 +78,14 @@ def listed(uri: str) -> dict[str, int]:
     store, key = _open(uri)
     prefix = _folder(key)
     found = store.listed(key)
+    return {name[len(prefix) :]: found[name] for name in sorted(found) if name.startswith(prefix) and name != prefix}
+
+
+def states(uri: str) -> dict[str, str]:
+    """Objects below `uri/`: name relative to it -> a text that changes when the object does (its e_tag), in order."""
+    store, key = _open(uri)
+    prefix = _folder(key)
+    found = store.states(key)
     return {name[len(prefix) :]: found[name] for name in sorted(found) if name.startswith(prefix) and name != prefix}
 
 

@@ -99,14 +99,22 @@ class Bucket:
 
     def listed(self, key: str) -> dict[str, int]:
         """See `ObjectStore`."""
-        found: dict[str, int] = {}
+        return {name: int(entry["size"]) for name, entry in self._entries(key).items()}
+
+    def states(self, key: str) -> dict[str, str]:
+        """See `ObjectStore`."""
+        found = self._entries(key)
+        return {name: str(one.get("e_tag") or f"{one['size']} {one['last_modified']}") for name, one in found.items()}
+
+    def _entries(self, key: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         with self._told(key):
             # A prefix of obstore's ends at a slash: the object of that very name is asked for by itself.
             for batch in self._store.list(prefix=key or None):
-                found.update((str(entry["path"]), int(entry["size"])) for entry in batch)
+                found.update((str(entry["path"]), entry) for entry in batch)
             if key and not found:
                 with contextlib.suppress(FileNotFoundError):
-                    found[key] = int(self._store.head(key)["size"])
+                    found[key] = self._store.head(key)
         return found
 
     def fetch(self, key: str, to: pathlib.Path) -> None:

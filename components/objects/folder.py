@@ -50,10 +50,18 @@ class Folder:
 
     def listed(self, key: str) -> dict[str, int]:
         """See `ObjectStore`."""
+        return {name: path.stat().st_size for name, path in self._files(key)}
+
+    def states(self, key: str) -> dict[str, str]:
+        """See `ObjectStore`."""
+        found = ((name, path.stat()) for name, path in self._files(key))
+        return {name: f"{state.st_size}-{state.st_mtime_ns}-{state.st_ino}" for name, state in found}
+
+    def _files(self, key: str) -> Iterator[tuple[str, pathlib.Path]]:
         start = self.path / key
-        paths = [start] if start.is_file() else [path for path in start.rglob("*") if path.is_file()]
-        kept = (path for path in paths if not _HALF_WRITTEN.fullmatch(path.name))
-        return {path.relative_to(self.path).as_posix(): path.stat().st_size for path in kept}
+        for path in [start] if start.is_file() else start.rglob("*"):
+            if path.is_file() and not _HALF_WRITTEN.fullmatch(path.name):
+                yield path.relative_to(self.path).as_posix(), path
 
     def fetch(self, key: str, to: pathlib.Path) -> None:
         """See `ObjectStore`."""

@@ -42,6 +42,9 @@ class ObjectStore(Protocol):
     def listed(self, key: str) -> dict[str, int]:
         """Keys that are `key` or begin with it and a slash -> size."""
 
+    def states(self, key: str) -> dict[str, str]:
+        """As `listed`: -> a text that changes when the object does."""
+
     def fetch(self, key: str, to: pathlib.Path) -> None:
         """Download to a file."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from components.errors import ExitCode, UsageError
-from pipeline import project, spans
+from pipeline import project, span_files, spans
 from pipeline.commands.options import format_option, project_option, root_option
 from pipeline.spans import Span
 from pipeline.workspace import Workspace, open_workspace
@@ -35,7 +35,7 @@ def command(
     workspace = open_workspace(project_file, root)
     if not workspace.schema_path.is_file():
         raise UsageError(f"{workspace.schema_path} is not there. `spanwise schema accept` makes it.")
-    found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
+    found = span_files.found(workspace)
     chosen = _chosen(found, range_, workspace)
     from components import tables
 

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from components.errors import ExitCode, UsageError
-from pipeline import inputs, project, records, report, spans, summary
+from pipeline import inputs, project, records, report, span_files, spans, summary
 from pipeline.commands.options import format_option, project_option, root_option
 from pipeline.console import say
 from pipeline.records import RunRecord
@@ -67,7 +67,7 @@ def command(
     workspace = open_workspace(project_file, root)
     screen = sys.stderr if output_format == "json" else sys.stdout
     with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: say(text, sys.stderr)):
-        found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
+        found = span_files.found(workspace)
         done: list[RunRecord] = []
         for span in _chosen(workspace, found, span_name, next_, all_):
             done.append(_one(workspace, found, span, replace, runner, screen))

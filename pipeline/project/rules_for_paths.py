@@ -7,6 +7,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from components.mounts import is_uri
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem, listed, near, shown
 from pipeline.project.spec import Project
@@ -18,7 +19,7 @@ _OTHER_KIND = f"does not end in {' or '.join(SUFFIXES)}, the kinds of file that 
 def spans_pattern(project: Project, directory: pathlib.Path) -> Iterator[Problem]:
     """`[data] spans` has one {SPAN} and a suffix that can be read."""
     path, pattern = ("data", "spans"), project.data.spans
-    yield from _local(path, pattern)
+    yield from _in_bucket(path, pattern) if is_uri(pattern) else _local(path, pattern)
     count = pattern.count("{SPAN}")
     others = sorted(set(re.findall(r"\{[^{}]*\}", pattern)) - {"{SPAN}"})
     example = "data/name/{SPAN}.parquet"
@@ -111,11 +112,19 @@ def push_directory(project: Project, directory: pathlib.Path) -> Iterator[Proble
 def _local(path: KeyPath, value: str) -> Iterator[Problem]:
     """Problems of a path that is not one on this machine's file system, written out."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
-        yield Problem(path, f"{shown(value)} is an address. Allowed: a path on this machine.")
+        stores = "" if path != ("data", "spans") else ", or one in a bucket: s3://, gs:// or minio://"
+        yield Problem(path, f"{shown(value)} is an address. Allowed: a path on this machine{stores}.")
     elif value.startswith("~") or "$" in value:
         special = "~" if value.startswith("~") else "$"
         what = f"{shown(value)}: {special!r} is not expanded."
         yield Problem(path, f"{what} Write the path out, relative to the project file or absolute.")
+
+
+def _in_bucket(path: KeyPath, pattern: str) -> Iterator[Problem]:
+    """Problems of a pattern in an object store."""
+    if "{" in pattern.split("/")[2] or not pattern.partition("://")[2].partition("/")[2]:
+        what = f"{shown(pattern)} names no bucket, or nothing in it."
+        yield Problem(path, f"{what} Allowed: such as 's3://bucket/name/{{SPAN}}.parquet'.")
 
 
 def _is_own_folder(path: KeyPath, value: str, folder: pathlib.Path, directory: pathlib.Path) -> Iterator[Problem]:

@@ -44,8 +44,10 @@ class Data(Table):
     """Where the spans are, and which columns have a part of their own."""
 
     spans: Path
-    """Path pattern of the span files with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`.
-    Nothing else in it is special: no `*`, no `~`. Spans are in natural order of their names (`9` before `10`)."""
+    """Path pattern of the span files with one `{SPAN}`, relative to the project file; `.parquet` or `.csv`. Nothing
+    else in it is special: no `*`, no `~`. Spans are in natural order of their names (`9` before `10`). An address in a
+    bucket, such as `s3://bucket/name/{SPAN}.parquet` (s3, gs, minio), does as well: those files are mirrored to
+    `<root>/<project>/spans/` as runs need them, and again when they change."""
     time: Column
     """Column of each row's time (timestamp, date, whole seconds since the epoch, or ISO text): splits training by time,
     groups days. Not a feature, never compared for drift."""
@@ -227,14 +229,14 @@ class Backtest(Table):
 
 
 class InfraCheck(Table):
-    """The exported model in a fresh process."""
+    """The exported model behind the embedded server, in a fresh process."""
 
     tolerance: Annotated[float, pydantic.Field(gt=0.0, lt=1.0)] = 1e-5
-    """Largest absolute difference of a probability between the training graph and the fresh process."""
+    """Largest absolute difference of a probability between the training graph and the server."""
     rows: Annotated[int, pydantic.Field(ge=1, le=100_000)] = 64
     """Rows that are sent through each signature."""
     max_latency_ms: Annotated[float, pydantic.Field(gt=0.0)] | None = None
-    """Largest median time of one row through `serving_default`, milliseconds."""
+    """Largest median time of a REST request of one row to `serving_default`, milliseconds."""
 
 
 class Serving(Table):

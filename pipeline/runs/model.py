@@ -191,7 +191,7 @@ def training(model: Mapping[str, Any]) -> Any:
 
 
 def latency(replayed: Mapping[str, Any]) -> Any:
-    """Milliseconds a call in a fresh process: signature, rows (of a call), median, p95, p99, cpu."""
+    """Milliseconds a REST request to a server of its own: signature, rows (of a call), median, p95, p99, cpu."""
     rows = [
         {"signature": name, "rows": 1, **figures}
         for kind in ("latency_ms", "batch_ms")

@@ -140,6 +140,29 @@ def test_the_next_run_holds_training_against_what_serving_saw(bench: Workbench) 
     assert pathlib.Path(result["report"]).is_file()
 
 
+def test_a_version_is_held_against_its_own_training(bench: Workbench, tmp_path: pathlib.Path) -> None:
+    """Asked of version 1 when another serves: nothing is taken from the champion's run."""
+    log = RequestLog(LogSettings(tmp_path))
+    _asked(log, _columns(bench, "2013-05"), version=1)
+    log.close()
+    pointer = bench.root / "champion.json"
+    before = pointer.read_text()
+    value = json.loads(before)
+    value["champion"] |= {"version": 7, "span": "2013-99"}
+    pointer.write_text(json.dumps(value))
+    try:
+        arguments = ("skew", "--logs", str(tmp_path), "--format", "json")
+        found = json.loads(bench.spanwise(*arguments, "--version", "1").stdout)
+        assert found["version"] == 1 and found["verdict"]["findings"] == []
+        assert "the statistics of what version 7 was trained on (span 2013-99) are gone" in (
+            bench.spanwise(*arguments, code=2).stderr
+        )
+        told = bench.spanwise(*arguments, "--version", "5", code=2).stderr
+        assert "version 5: not in" in told and "Versions there: 1." in told
+    finally:
+        pointer.write_text(before)
+
+
 def test_mistakes_are_sentences(bench: Workbench, tmp_path: pathlib.Path) -> None:
     wrong = bench.spanwise("skew", "--logs", str(tmp_path / "nowhere"), code=2).stderr
     assert "no request to flights has been logged here" in wrong

@@ -244,3 +244,33 @@ def test_what_stock_statistics_do_not_let_be_checked_is_said() -> None:
         *("leak", "pairs", "label_share", "label_drift"),
     ]
     assert not any(note.startswith("Not made") for note in judged(columns())["notes"])
+
+
+def test_only_waivers_of_checks_that_were_made_are_called_idle() -> None:
+    """What serving saw says nothing of drift, nor a span without serving statistics of skew."""
+    waivers = [
+        {"feature": name, "check": check, "until": "2030-01-01", "why": "known"}
+        for name, check in (("amount", "numeric_drift"), ("hour", "numeric_skew"), ("place", "row_skew"))
+    ]
+    config = GateConfig.parsed({"waivers": waivers})
+    same = statistics(columns(seed=1))
+    evidence = Evidence({"eval": BASELINE}, text_format.Parse(SCHEMA, schema_pb2.Schema()), serving=same)
+    skew = Judgement(evidence, config, ROLES, IDENTITY).skew_verdict()
+    assert [note.split(" (")[0] for note in skew["notes"]] == ["The waiver of hour numeric_skew"]
+    for served, idle in ((None, ["amount numeric_drift"]), (same, ["amount numeric_drift", "hour numeric_skew"])):
+        notes = judged(columns(seed=2), config, serving=served)["notes"]
+        told = [note.split(" (")[0] for note in notes if "is not needed" in note]
+        assert told == [f"The waiver of {one}" for one in idle]
+
+
+def test_a_waiver_of_drift_does_not_cover_skew_and_one_of_skew_does() -> None:
+    shifted = statistics({**columns(seed=1), "amount": columns()["amount"] * 3})
+    schema = text_format.Parse(SCHEMA, schema_pb2.Schema())
+    for check, severity in (("numeric_drift", "error"), ("numeric_skew", "waived")):
+        waiver = {"feature": "amount", "check": check, "until": "2030-01-01", "why": "known"}
+        config = GateConfig.parsed({"waivers": [waiver]})
+        verdict = Judgement(
+            Evidence({"eval": BASELINE}, schema, serving=shifted), config, ROLES, IDENTITY
+        ).skew_verdict()
+        found = [one for one in verdict["findings"] if one["check"] == "numeric_skew"]
+        assert [(one["feature"], one["severity"]) for one in found] == [("amount", severity)]

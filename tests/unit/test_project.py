@@ -304,7 +304,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
     "asterisk": (edited("{SPAN}", "*"), ["[data] spans: 'data/loans/*.parquet'", "'*' is not special"]),
     "two {SPAN}": (edited("{SPAN}", "{SPAN}/{SPAN}"), ["[data] spans", "has 2 {SPAN}", "exactly one"]),
     "wrong suffix": (edited("}.parquet", "}.json"), ["{SPAN}.json' does not end in .parquet or .csv"]),
-    "address": (edited('"data/loans', '"gs://loans'), ["[data] spans: 'gs://loans", "Allowed: a path on this machine"]),
+    "address": (edited('"data/loans', '"hdfs://loans'), ["[data] spans: 'hdfs://loans", "or one in a bucket: s3://"]),
     "home": (
         edited('"schema/loans', '"~/loans'),
         ["[schema] path: '~/loans", "'~' is not expanded", "Write the path out"],
@@ -322,6 +322,7 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         ["[run] root: '..' is the project file's folder, or one above"],
     ),
     "root is the whole disk": (below("run", 'root = "/"'), ["[run] root: '/' is", "a folder of its own"]),
+    "no bucket": (edited('"data/loans/', '"s3://'), ["[data] spans: 's3://{SPAN}", "names no bucket"]),
     "root holds the data": (below("run", 'root = "data"'), ["[run] root: 'data' holds [data] spans", "must lie apart"]),
     "root is a file": (below("run", 'root = "loans.toml"'), ["[run] root: 'loans.toml' is a file"]),
     "push into the state": (
