@@ -57,17 +57,31 @@ class Mirror:
                 self._write(path, content.data)
 
     def expect(self, generations: Mapping[str, int]) -> None:
-        """Hold the pointers that were pulled to the generations that this run was compiled for.
+        """Hold the pointers, as they were pulled, to the generations that this run was compiled for.
 
         Raises:
           PointerMoved: another run moved one since.
         """
         for name, generation in generations.items():
-            if (now := self.store.generation(name)) != generation:
+            content = self._read.get(name)
+            if (now := int(_parsed(content.data).get("generation", 0)) if content else 0) != generation:
                 raise PointerMoved(
                     f"{self.root}/{name}.json is at generation {now}, and this run was made for {generation}: another "
                     "run moved it meanwhile. Submit again: it starts from what is there now."
                 )
+
+    def changed(self, name: str) -> bool:
+        """Whether a pointer in the mirror is not what was pulled."""
+        path, before = self.store.root / f"{name}.json", self._read.get(name)
+        return path.is_file() and (before is None or not _same(self._up(path), before.data))
+
+    def bring(self, uri: str) -> None:
+        """Bring one file from any URI.
+
+        Raises:
+          SpanwiseError: there is none.
+        """
+        objects.fetch(uri, self.mounts.path(uri))
 
     def push_pointers(self, names: Iterable[str] = POINTERS) -> None:
         """Write the pointers that were moved in the mirror, if they are still as they were read.
@@ -76,12 +90,10 @@ class Mirror:
           PointerMoved: another run moved one meanwhile.
         """
         for name in names:
+            if not self.changed(name):
+                continue
             path, uri, before = self.store.root / f"{name}.json", f"{self.root}/{name}.json", self._read.get(name)
-            if not path.is_file():
-                continue
             data = self._up(path)
-            if before is not None and _same(data, before.data):
-                continue
             try:
                 tag = objects.write(uri, data, create=before is None, expect=before.tag if before else None)
             except objects.Conflict:

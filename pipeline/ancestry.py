@@ -1,4 +1,7 @@
-"""Where a run's artifacts come from and what they went into, read from ML Metadata for people; nothing is written."""
+"""Where a run's artifacts come from and what they went into, for people; nothing is written.
+
+Read from ML Metadata, or from the records that the nodes of a run on a cluster leave.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from components.store import Store
 from pipeline import lineage
+from pipeline.orchestration import node_records
 
 _RUN = "pipeline_run"
 
@@ -29,14 +34,16 @@ class Use:
     properties: Mapping[str, Any]
 
 
-def of_run(metadata: pathlib.Path, run_id: str) -> list[Use]:
-    """All uses in a run, node by node as they began, inputs first; empty where ML Metadata knows nothing of it.
+def of_run(root: Store, run_id: str) -> list[Use]:
+    """All uses in a run, node by node as they began, inputs first; empty where nothing is known of it.
 
     Args:
-      metadata: the sqlite database.
+      root: the project's root.
       run_id: as the runner named it.
     """
-    store = _open(metadata)
+    if node_records.there(root, run_id):
+        return _of_records(node_records.read(root, run_id), run_id)
+    store = _open(root.metadata)
     context = store.get_context_by_type_and_name(_RUN, run_id) if store is not None else None
     if store is None or context is None:
         return []
@@ -57,14 +64,35 @@ def of_run(metadata: pathlib.Path, run_id: str) -> list[Use]:
     return found
 
 
-def parameters(metadata: pathlib.Path, run_id: str, node: str) -> dict[str, Any]:
+def parameters(root: Store, run_id: str, node: str) -> dict[str, Any]:
     """What one node of a run was told: its execution parameters; empty where it did not begin."""
-    store = _open(metadata)
+    if node_records.there(root, run_id):
+        found = node_records.read(root, run_id).get(node)
+        return dict(found.parameters) if found is not None else {}
+    store = _open(root.metadata)
     context = store.get_context_by_type_and_name(_RUN, run_id) if store is not None else None
     if store is None or context is None:
         return {}
     executions = [e for e in store.get_executions_by_context(context.id) if _node(store, e) == node]
     return lineage.properties_of(executions[-1]) if executions else {}
+
+
+def _of_records(found: Mapping[str, node_records.NodeRecord], run_id: str) -> list[Use]:
+    # An artifact gets its number when it is published, after the record of the node that made it.
+    numbers = {one.uri: one.id for record in found.values() for one in record.inputs.values() if one.id}
+    makers = {
+        one.uri: run_id for record in found.values() if record.state == "complete" for one in record.outputs.values()
+    }
+    sides: tuple[Literal["input", "output"], ...] = ("input", "output")
+    return [
+        Use(
+            *(node, side, key, one.id or numbers.get(one.uri, 0)),
+            *(one.type, one.uri, makers.get(one.uri, ""), one.properties),
+        )
+        for node, record in found.items()
+        for side in sides
+        for key, one in sorted((record.inputs if side == "input" else record.outputs).items())
+    ]
 
 
 def _open(metadata: pathlib.Path) -> Any:

@@ -68,7 +68,7 @@ def conclude(
 
 def _made(workspace: Workspace, record: RunRecord, error: BaseException | None) -> dict[str, lineage.NodeRecord]:
     try:
-        return lineage.of_run(workspace.store.metadata, record.id)
+        return lineage.of_run(workspace.store, record.id)
     except Exception:
         if error is None:
             raise

@@ -1,4 +1,7 @@
-"""What one pipeline run left in ML Metadata: states of its nodes and the artifacts they made or reused."""
+"""What one pipeline run left behind: states of its nodes and the artifacts they made or reused.
+
+ML Metadata has it of runs on this machine; the nodes of a run on a cluster leave records of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import dataclasses
 import functools
 import pathlib
 from typing import Any
+
+from components.store import Store
+from pipeline.orchestration import node_records
 
 _RUN_CONTEXT = "pipeline_run"
 _STATES = {3: "complete", 4: "failed", 5: "cached", 6: "canceled"}
@@ -29,16 +35,23 @@ class NodeRecord:
     outputs: dict[str, ArtifactRecord]
 
 
-def of_run(metadata: pathlib.Path, run_id: str) -> dict[str, NodeRecord]:
-    """Nodes of the run by id; empty where ML Metadata knows nothing of it.
+def of_run(root: Store, run_id: str) -> dict[str, NodeRecord]:
+    """Nodes of the run by id; empty where neither ML Metadata nor the nodes' own records know anything of it.
 
     Args:
-      metadata: The sqlite database.
+      root: The project's root.
       run_id: The id that the runner gave to the run.
     """
-    if not metadata.is_file():
+    if node_records.there(root, run_id):
+        return {
+            node: NodeRecord(
+                found.state, {key: ArtifactRecord(one.uri, dict(one.properties)) for key, one in found.outputs.items()}
+            )
+            for node, found in node_records.read(root, run_id).items()
+        }
+    if not root.metadata.is_file():
         return {}
-    store = _open(metadata)
+    store = _open(root.metadata)
     context = store.get_context_by_type_and_name(_RUN_CONTEXT, run_id)
     if context is None:
         return {}

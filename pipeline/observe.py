@@ -50,7 +50,7 @@ def nodes(started: Callable[[str], None], ended: Callable[[NodeRun], None]) -> I
         run = NodeRun(self._pipeline_node.node_info.id)
         started(run.node)
         try:
-            with _measured(run):
+            with measured(run):
                 info = original(self)
             run.execution = getattr(info, "execution_id", None)
             return info
@@ -68,7 +68,8 @@ def nodes(started: Callable[[str], None], ended: Callable[[NodeRun], None]) -> I
 
 
 @contextlib.contextmanager
-def _measured(run: NodeRun) -> Iterator[None]:
+def measured(run: NodeRun) -> Iterator[None]:
+    """Fill in what the `with` costs."""
     done = threading.Event()
 
     def sample() -> None:

@@ -16,10 +16,14 @@ _Outputs = Mapping[str, lineage.ArtifactRecord]
 
 def describe(metadata: pathlib.Path, run: NodeRun) -> str:
     """The words; empty where there is nothing to say."""
-    words = _WORDS.get(run.node)
-    if words is None or run.execution is None:
+    if run.node not in _WORDS or run.execution is None:
         return ""
-    return words(lineage.outputs_of(metadata, run.execution))
+    return of_outputs(run.node, lineage.outputs_of(metadata, run.execution))
+
+
+def of_outputs(node: str, outputs: _Outputs) -> str:
+    """As `describe`, of what a node made, by output name."""
+    return _WORDS[node](outputs) if node in _WORDS else ""
 
 
 def _properties(outputs: _Outputs, key: str) -> Mapping[str, Any]:

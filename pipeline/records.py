@@ -12,7 +12,7 @@ from components import files
 from components.errors import ExitCode
 from components.store import Store
 
-Runner = Literal["beam", "local"]
+Runner = Literal["beam", "local", "cluster"]
 State = Literal["running", "done", "blocked", "not_blessed", "serving_failed", "refused", "failed", "interrupted"]
 
 EXIT_CODES: dict[State, ExitCode] = {
@@ -70,6 +70,11 @@ class RunRecord:
         if self.verdict is not None:
             files.write_json(folder / "verdict.json", self.verdict)
         files.write_json(folder / "run.json", self.as_json())
+
+
+def age(record: RunRecord) -> tuple[str, str]:
+    """Sort key: rising with the time at which a run began. Ids of runs on this machine have it to the microsecond."""
+    return record.started, record.id.rpartition("-")[2]
 
 
 def newest_first(store: Store) -> Iterator[RunRecord]:

@@ -16,6 +16,8 @@ FINISH = ("python", "-m", "pipeline.orchestration.finish")
 """Container command of the exit handler's task."""
 
 RUN_ID = "{{$.pipeline_job_uuid}}"
+"""Vertex fills it in. Open-source Kubeflow does so only where a parameter is this and nothing else, and would then
+never find the task in its cache: there the entrypoint reads the id from `$KFP_RUN_ID` or from its output URIs."""
 EXECUTOR_INPUT = "{{$}}"
 REPORT_OUTPUTS: Mapping[str, str] = {"metrics": "system.Metrics", "report": "system.HTML"}
 """Output artifacts of the exit handler's task: key -> schema title."""
@@ -34,7 +36,13 @@ class Interface:
 
 
 def entrypoint_arguments(
-    node: str, executor: str, root: str, interface: Interface, beam: Sequence[str] = (), content: str = ""
+    node: str,
+    executor: str,
+    root: str,
+    interface: Interface,
+    beam: Sequence[str] = (),
+    expect: Mapping[str, int] | None = None,
+    content: str = "",
 ) -> list[str]:
     """Arguments of `ENTRYPOINT` for one component.
 
@@ -44,6 +52,7 @@ def entrypoint_arguments(
       root: URI of the project's root, `<root>/<project>`.
       interface: of the component.
       beam: Beam pipeline arguments; none for executors without Beam.
+      expect: for nodes that move pointers (Admit, Pusher): pointer -> generation that the run was made for.
       content: digest of all that the node's outputs depend on. Nothing reads it in the container: orchestrators whose
         cache looks at arguments, but not into artifacts, see by it what changed.
     """
@@ -55,6 +64,7 @@ def entrypoint_arguments(
         *("--interface", _text(dataclasses.asdict(interface))),
         *("--beam", _text(list(beam))),
         *("--content", content),
+        *(("--expect", _text(expect)) if expect else ()),
         *("--executor-input", EXECUTOR_INPUT),
     ]
 

@@ -71,6 +71,20 @@ def parsed(text: str, file: pathlib.Path) -> LoadedProject:
     return LoadedProject(project, file, hashlib.sha256(text.encode()).hexdigest(), text)
 
 
+def trusted(text: str, file: pathlib.Path) -> LoadedProject:
+    """As `parsed`, of a text that was found valid where its files lie, which need not be here.
+
+    Raises:
+      UsageError: It is not TOML, or not a project file of this release.
+    """
+    values = _parse(text, file.name)
+    try:
+        project = Project.model_validate_json(json.dumps(values, default=_json_value))
+    except pydantic.ValidationError as error:
+        raise UsageError(f"{file.name}: not a project file of this release of Spanwise: {error}") from error
+    return LoadedProject(project, file, hashlib.sha256(text.encode()).hexdigest(), text)
+
+
 def find(directory: str | os.PathLike[str] | None = None) -> pathlib.Path:
     """The only project file in a folder (the current one by default): a .toml with our tables.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from components import files
 from components.errors import SpanwiseError, told
 from components.gate import verdict as verdicts
-from pipeline import __version__
+from pipeline import __version__, records
 from pipeline.report import (
     FILE_NAME,
     data_section,
@@ -169,10 +169,9 @@ def _linked(run: Run, known: Collection[str]) -> list[dict[str, Any]]:
 
 def _folders(run: Run) -> dict[str, pathlib.Path]:
     """Span -> folder of its newest run that kept what it measured."""
-    folders: dict[str, pathlib.Path] = {}
-    for path in sorted(run.workspace.store.runs.glob(f"*/{over_spans.MEASURED}")):
-        folders[path.parent.name.rpartition("-")[0]] = path.parent
-    return folders
+    store = run.workspace.store
+    kept = [one for one in records.newest_first(store) if (store.runs / one.id / over_spans.MEASURED).is_file()]
+    return {one.span: store.runs / one.id for one in sorted(kept, key=records.age)}
 
 
 def _contents(context: Mapping[str, Any]) -> list[tuple[str, str]]:

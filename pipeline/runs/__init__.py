@@ -78,7 +78,7 @@ def all(project: _Path | Workspace | None = None, root: _Path | None = None) -> 
 
     workspace = _workspace(project, root)
     found = [Run(workspace, record) for record in records.newest_first(workspace.store)]
-    return sorted(found, key=lambda run: run.id.rpartition("-")[2], reverse=True)
+    return sorted(found, key=lambda run: records.age(run.record), reverse=True)
 
 
 def history(project: _Path | Workspace | None = None, root: _Path | None = None) -> History:

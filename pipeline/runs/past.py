@@ -74,10 +74,7 @@ def span_lines(workspace: Workspace) -> list[SpanLine]:
     for record in records.newest_first(workspace.store):
         by_span.setdefault(record.span, []).append(record)
     accepted = workspace.store.accepted()
-    found = [
-        _line(max(runs, key=lambda run: run.id.rpartition("-")[2]), len(runs), span in accepted)
-        for span, runs in by_span.items()
-    ]
+    found = [_line(max(runs, key=records.age), len(runs), span in accepted) for span, runs in by_span.items()]
     return sorted(found, key=lambda line: (span_order(line.span), line.span))
 
 

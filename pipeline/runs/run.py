@@ -157,7 +157,7 @@ class Run(ModelReadings):
         """
         from pipeline.runs import tracing
 
-        return tracing.nodes(self.workspace.store.metadata, self.record)
+        return tracing.nodes(self.workspace.store, self.record)
 
     def edges(self) -> list[tuple[str, str, str]]:
         """What flows in the DAG: (from node, output, to node)."""
@@ -172,7 +172,7 @@ class Run(ModelReadings):
         """
         from pipeline.runs import tracing
 
-        return tracing.lineage(self.workspace.store.metadata, self.id)
+        return tracing.lineage(self.workspace.store, self.id)
 
     @functools.cached_property
     def inputs(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class Run(ModelReadings):
         """
         from pipeline import ancestry
 
-        told = ancestry.parameters(self.workspace.store.metadata, self.id, "DataGate")
+        told = ancestry.parameters(self.workspace.store, self.id, "DataGate")
         if "config" not in told:
             raise UsageError(f"run {self.id} ({self.state}): it did not come to the gate.{self._why()}")
         return {key: json.loads(told[key]) for key in ("config", "identity")}

@@ -8,6 +8,7 @@ import pathlib
 import pandas as pd
 
 from components.errors import UsageError
+from components.store import Store
 from pipeline import ancestry, schemas
 from pipeline import lineage as metadata_of
 from pipeline.records import RunRecord
@@ -15,9 +16,9 @@ from pipeline.runs import graph
 from pipeline.workspace import Workspace
 
 
-def nodes(metadata: pathlib.Path, record: RunRecord) -> pd.DataFrame:
+def nodes(root: Store, record: RunRecord) -> pd.DataFrame:
     """See `Run.nodes`."""
-    known = metadata_of.of_run(metadata, record.id)
+    known = metadata_of.of_run(root, record.id)
     spent = {entry["node"]: entry for entry in record.timings}
     rows = []
     for node in graph.NODES:
@@ -30,10 +31,10 @@ def nodes(metadata: pathlib.Path, record: RunRecord) -> pd.DataFrame:
     return table.astype({"wall": "float64", "cpu": "float64", "peak": "float64"})
 
 
-def lineage(metadata: pathlib.Path, run_id: str) -> pd.DataFrame:
+def lineage(root: Store, run_id: str) -> pd.DataFrame:
     """See `Run.lineage`."""
     columns = [field.name for field in dataclasses.fields(ancestry.Use)]
-    uses = ancestry.of_run(metadata, run_id)
+    uses = ancestry.of_run(root, run_id)
     return pd.DataFrame([[getattr(use, column) for column in columns] for use in uses], columns=columns)
 
 
