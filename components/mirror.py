@@ -21,6 +21,7 @@ from components.objects import Content
 from components.store import Accepted, PointerMoved, Store
 
 POINTERS = ("accepted", "champion", "served")
+_RECORDS = ("run.json", "verdict.json", "measured.json")
 _MARKER = "saved_model.pb"
 _MANIFEST = "assets.extra/spanwise/manifest.json"
 
@@ -130,6 +131,14 @@ class Mirror:
             if name.endswith(".json"):
                 self._write(target / name, (target / name).read_bytes())
         return len(found)
+
+    def pull_records(self) -> None:
+        """Bring the records of runs that ended, as far as they are not here: run.json, verdict.json, measured.json."""
+        for name in objects.listed(f"{self.root}/runs"):
+            if name.count("/") == 1 and name.endswith(_RECORDS) and not (self.store.runs / name).is_file():
+                content = objects.read(f"{self.root}/runs/{name}")
+                if content is not None:
+                    self._write(self.store.runs / name, content.data)
 
     def push(self, *names: str) -> None:
         """Take files or folders below the root up; what is not in the mirror is left as it is."""

@@ -1,7 +1,7 @@
 """What runs in a component's container: Kubeflow's ExecutorInput in, the TFX executor, ExecutorOutput out.
 
     python -m pipeline.orchestration.entrypoint --node ID --executor CLASS --root URI --run-id ID
-        --interface JSON --beam JSON [--expect JSON] --executor-input JSON
+        --interface JSON --beam JSON --content DIGEST [--expect JSON] --executor-input JSON
 
 `pipeline.orchestration.arguments` writes these arguments. It stands in the place of TFX's own entrypoint, which fails
 with the open-source driver: on its output `executor-logs`, on inputs without a type, on minio:// addresses. Here
@@ -182,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pipeline.orchestration.entrypoint", allow_abbrev=False)
     for name in ("--node", "--executor", "--root", "--interface", "--executor-input"):
         parser.add_argument(name, required=True)
-    for name, default in (("--run-id", ""), ("--beam", "[]"), ("--expect", "{}")):
+    for name, default in (("--run-id", ""), ("--beam", "[]"), ("--expect", "{}"), ("--content", "")):
         parser.add_argument(name, default=default)
     return parser
 

@@ -1,7 +1,7 @@
 """What the exit handler runs in its container: the conclusion of the run, its report, and a message to whoever waits.
 
     python -m pipeline.orchestration.finish --root URI --run-id ID --project-file TEXT --record JSON --graph JSON
-        --notify URL --executor-input JSON
+        --notify URL --note TEXT --executor-input JSON
 
 However the run ended, it leaves `run.json`, `verdict.json` and `report.html` under `<root>/runs/<run id>/`, and for
 Kubeflow's page the run in numbers (`metrics`) and the report (`report`). That a run was blocked is no failure of this
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = ExecutorInput.parsed(said.executor_input)
         mirror = Mirror(said.root, Mounts.of_environment())
-        record = RunRecord(**{**json.loads(said.record), "id": given.run_id(said.run_id), "runner": "cluster"})
+        record = _record(json.loads(said.record), given.run_id(said.run_id), said.note)
         with tempfile.TemporaryDirectory(prefix="spanwise-") as folder:
             workspace = _workspace(mirror, said.project_file, pathlib.Path(folder))
             _conclude(workspace, mirror, record, json.loads(said.graph))
@@ -65,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"spanwise: report: {type(error).__name__}: {error}", file=sys.stderr)
         return int(ExitCode.FAILED)
     return int(ExitCode.DONE)
+
+
+def _record(known: Mapping[str, Any], run: str, note: str) -> RunRecord:
+    identity = {**known.get("identity", {}), **({"note": note} if note else {})}
+    started = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return RunRecord(**{**known, "identity": identity, "id": run, "runner": "cluster", "started": started})
 
 
 def _workspace(mirror: Mirror, text: str, folder: pathlib.Path) -> Workspace:
@@ -157,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pipeline.orchestration.finish", allow_abbrev=False)
     for name in ("--root", "--project-file", "--record", "--graph", "--executor-input"):
         parser.add_argument(name, required=True)
-    for name in ("--run-id", "--notify"):
+    for name in ("--run-id", "--notify", "--note"):
         parser.add_argument(name, default="")
     return parser
 
