@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Each does all the set-up it needs; doing it twice costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint notebooks lock clean
+.PHONY: help setup run test test-all lint job-server notebooks lock clean
 MAKEFLAGS += --no-print-directory
 
 # Where bytecode is not written, importing TFX costs 16 s of CPU instead of 4.5, each time.
@@ -14,7 +14,7 @@ BIN := .venv/bin
 PARALLEL := -n 2 --dist loadfile
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Python 3.10, the locked packages and Spanwise itself, in .venv
 	@tools/setup
@@ -36,6 +36,9 @@ lint: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+job-server: setup ## The Beam job server that `run --beam flink --flink-master` starts, from Maven
+	@$(BIN)/python tools/flink.py job-server
 
 notebooks: setup ## Execute the notebooks and render them to docs/notebooks
 	@$(BIN)/python tools/notebooks.py

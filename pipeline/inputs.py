@@ -94,7 +94,7 @@ def select(workspace: Workspace, window: WindowSpans, *, replace: bool = False) 
     code, lock = digests.code_digest(), digests.lock_digest()
     depends = {
         # The card tells people about the model, the others where a run is done: neither changes what comes out.
-        "project": workspace.project.model_dump(mode="json", exclude={"card", "cluster", "kubeflow", "vertex"}),
+        "project": workspace.project.model_dump(mode="json", exclude={"card", "beam", "cluster", "kubeflow", "vertex"}),
         "window": [(span.name, span.sha256) for span in (*window.train, window.newest)],
         "version": version,
         "baseline": baseline.statistics if baseline else None,

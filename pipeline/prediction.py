@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from components import examples, files, tables
+from components import beam_pipelines, examples, files, tables
 from components.errors import SpanwiseError, UsageError
 from pipeline import row_types
 from serving.model import DEFAULT_SIGNATURE, Model
@@ -71,12 +72,12 @@ class Summary:
     parts: int
 
 
-def predict(job: Job, beam_args: Sequence[str] = ()) -> Summary:
+def predict(job: Job, options: Sequence[str] = ()) -> Summary:
     """Answer every row of `job.source` into `job.target`: row number, keys, the signature's outputs.
 
     Args:
       job: files and model.
-      beam_args: of the Beam pipeline; none: the in-process runner.
+      options: Beam's; none: its runner in this process. On a cluster, workers see the job's files at the same paths.
 
     Raises:
       UsageError: a file is not what it should be, or lacks a feature of the model; the target is there already.
@@ -87,7 +88,7 @@ def predict(job: Job, beam_args: Sequence[str] = ()) -> Summary:
         raise UsageError(f"{job.source}: has columns but no rows.")
     pending = _unfinished(job, parts)
     if pending:
-        with beam.Pipeline(argv=[*beam_args] or ["--runner=DirectRunner"]) as pipeline:
+        with beam_pipelines.Pipeline(options) as pipeline:
             _ = (
                 pipeline
                 | beam.Create(pending, reshuffle=False)
@@ -166,7 +167,7 @@ class _PredictPart(beam.DoFn):
             start += batch.num_rows
         for kind, found in (("failed", failed), ("answers", answers)):
             path = job.part(index, kind)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # workers elsewhere have the same numbers
             pq.write_table(pa.concat_tables(found, promote=True), temporary)
             os.replace(temporary, path)
         yield index

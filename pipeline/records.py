@@ -11,6 +11,7 @@ from typing import Any, Literal
 from components import files
 from components.errors import ExitCode
 from components.store import Store
+from pipeline.project.beam import Beam
 
 Runner = Literal["beam", "local", "cluster"]
 State = Literal["running", "done", "blocked", "not_blessed", "serving_failed", "refused", "failed", "interrupted"]
@@ -25,6 +26,16 @@ EXIT_CODES: dict[State, ExitCode] = {
     "interrupted": ExitCode.INTERRUPTED,
     "running": ExitCode.FAILED,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """Where the work of a run is done, which changes nothing that comes out."""
+
+    runner: Runner = "beam"
+    """TFX's runner of the DAG: `beam` for BeamDagRunner, `local` for LocalDagRunner."""
+    beam: Beam = dataclasses.field(default_factory=Beam)
+    """Where components' Beam pipelines run."""
 
 
 @dataclasses.dataclass

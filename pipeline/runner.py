@@ -14,13 +14,14 @@ from typing import Any
 from components.errors import SpanwiseError
 from components.store import Store
 from pipeline import inputs
+from pipeline.beam import session
 from pipeline.conclusion import conclude
 from pipeline.console import libraries_to
 from pipeline.inputs import Selection
 from pipeline.observe import NodeRun, nodes
 from pipeline.products import describe
 from pipeline.progress import Progress
-from pipeline.records import Runner, RunRecord
+from pipeline.records import How, RunRecord
 from pipeline.workspace import Workspace
 
 # Nodes that only move a pointer or copy out: they are cheap, look for themselves whether their work is done, and a
@@ -28,13 +29,13 @@ from pipeline.workspace import Workspace
 _NEVER_CACHED = {"Pusher"}
 
 
-def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stderr: bool = False) -> RunRecord:
+def execute(workspace: Workspace, selection: Selection, how: How, to_stderr: bool = False) -> RunRecord:
     """Run the DAG on the selected span and leave a record, however it ends.
 
     Args:
       workspace: Project and root; the caller holds its lock.
       selection: From `inputs.select`.
-      runner: `beam` for BeamDagRunner, `local` for LocalDagRunner.
+      how: The DAG's runner, and Beam's.
       to_stderr: Show progress on standard error instead of standard output; what libraries print goes to log.txt.
 
     Returns:
@@ -47,9 +48,9 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
         version=selection.version,
         digest=selection.span.sha256,
         key=selection.key,
-        runner=runner,
+        runner=how.runner,
         started=now.isoformat(timespec="seconds"),
-        identity=inputs.identity(workspace, selection),
+        identity={**inputs.identity(workspace, selection), "beam": how.beam.profile},
     )
     record.write(workspace.store)
     log = workspace.store.runs / record.id / "log.txt"
@@ -57,7 +58,8 @@ def execute(workspace: Workspace, selection: Selection, runner: Runner, to_stder
     with libraries_to(log) as (out, err), _stop_on_signals() as stopped:
         progress = Progress(err if to_stderr else out, lambda run: describe(workspace.store.metadata, run))
         try:
-            _run_dag(workspace, selection, record, progress, done)
+            with session.opened(how.beam, workspace.loaded.directory, log, workspace.project.cluster.image):
+                _run_dag(workspace, selection, record, progress, done)
             error: BaseException | None = None
         except BaseException as raised:
             # Beam hands a node's error on as text only; the observer saw the error itself.

@@ -14,10 +14,10 @@ from absl import logging
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
-from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import files
+from components.beam_executor import BeamExecutor
 from components.errors import SpanwiseError
 from components.evaluator import details, influence, measure, scoring, tfma_format, verdict
 from components.evaluator.sample import Sample
@@ -28,7 +28,7 @@ DETAILS_FILE = "details.json"
 """What only the report and notebooks read: curves, calibration, differences from the champion, influence."""
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """See `components.evaluator.component.Evaluator`."""
 
     def Do(
@@ -87,7 +87,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> measure.Part:
         (split,) = artifact_utils.get_split_uris(input_dict["examples"], "eval")
         records = sorted(str(path) for path in pathlib.Path(split).iterdir() if path.is_file())
-        if _rows(artifact_utils.get_single_uri(input_dict["examples"])) <= config.get("in_process_rows", 1_000_000):
+        rows = _rows(artifact_utils.get_single_uri(input_dict["examples"]))
+        if not self.on_cluster and rows <= config.get("in_process_rows", 1_000_000):
             return measure.tally(records, reading.columns, reading.schema, reading.scorers)
         result = pathlib.Path(scratch) / "tallies.pickle"
         with self._make_beam_pipeline() as pipeline:

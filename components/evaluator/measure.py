@@ -14,6 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.evaluator import scoring
 from components.evaluator.sample import Sample
 from components.evaluator.tally import METRICS, Tally, interval
+from components.files import write_bytes
 
 SliceKey = tuple[tuple[str, Any], ...]
 Tallies = dict[SliceKey, dict[str, Tally]]
@@ -120,5 +121,4 @@ def _add_up(parts: Iterable[Part]) -> Part:
 
 
 def _write(content: bytes, path: str) -> None:
-    with open(path, "wb") as stream:
-        stream.write(content)
+    write_bytes(path, content)

@@ -1,4 +1,4 @@
-"""Executor of ExampleGen: one pass over Arrow in this process, or Beam where a split's files are large."""
+"""Executor of ExampleGen: one pass over Arrow in this process, or Beam for large splits and on a cluster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import apache_beam as beam
 import tensorflow as tf
 from tfx import types
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import examples, files, label_counts, tables
+from components import beam_pipelines, examples, files, label_counts, tables
+from components.beam_executor import BeamExecutor
 from components.example_gen import rows
 from components.example_gen.rows import Count, Part, Roles
 
@@ -30,7 +30,7 @@ Splits = Mapping[str, Sequence[Part]]
 Types = Mapping[str, Mapping[str, str]]
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Reads each split's rows, writes them as tf.Examples, and counts what it left out."""
 
     def Do(
@@ -62,7 +62,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             rows.verify(part)
         typed = {name: rows.unified_types(name, parts, roles) for name, parts in splits.items()}
         folders = {name: pathlib.Path(artifact_utils.get_split_uri([artifact], name)) for name in splits}
-        if _largest(splits) <= config["in_process_rows"]:
+        if not self.on_cluster and _largest(splits) <= config["in_process_rows"]:
             counts = write_in_process(splits, roles, typed, folders)
         else:
             counts = self._write_with_beam(splits, roles, typed, folders)
@@ -89,6 +89,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                         num_shards=-(-counts[name].rows // ROWS_PER_FILE),
                     )
                 )
+        for folder in folders.values():
+            beam_pipelines.sweep(folder)
         return counts
 
 

@@ -12,11 +12,11 @@ import tensorflow_data_validation as tfdv
 from absl import logging
 from tfx import types
 from tfx.components.util import examples_utils, tfxio_utils
-from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components import files, label_counts
+from components import beam_pipelines, files, label_counts
+from components.beam_executor import BeamExecutor
 from components.statistics_gen import accumulators, in_process
 from components.statistics_gen.roles import DataRoles
 
@@ -25,7 +25,7 @@ _DEFAULT_IN_PROCESS_ROWS = 1_000_000
 _TFRECORDS = ("tfrecords_gzip", "FORMAT_TFRECORDS_GZIP", "FILE_FORMAT_TFRECORDS_GZIP")
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(BeamExecutor):
     """Writes FeatureStats.pb for each split of the examples; the log says which way each split went."""
 
     def Do(
@@ -49,7 +49,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _with_labels(examples, split, target)
 
     def _split(self, examples: types.Artifact, split: str, target: str, config: dict[str, Any]) -> None:
-        reason = _needs_beam(examples)
+        reason = "a cluster is there for it" if self.on_cluster else _needs_beam(examples)
         if not reason:
             records = _records(_files(examples, split), config.get("in_process_rows", _DEFAULT_IN_PROCESS_ROWS))
             try:
@@ -71,6 +71,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | f"GenerateStatistics[{split}]" >> tfdv.GenerateStatistics(accumulators.options(roles))
                 | f"Write[{split}]" >> tfdv.WriteStatisticsToBinaryFile(target)
             )
+        beam_pipelines.sweep(os.path.dirname(target))
 
 
 def _with_labels(examples: types.Artifact, split: str, target: str) -> None:

@@ -20,14 +20,18 @@ from tfx.proto import example_gen_pb2, transform_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
+from components import beam_pipelines
+from components.beam_executor import BeamExecutor
 from components.transform import analysis, batches
 from components.transform.sample import write_sample
 
 Artifacts = dict[str, list[types.Artifact]]
 
 
-class Executor(stock.Executor):
-    """TFX's executor, left to its Beam pipeline where `train` is large or something is unknown here; the log says why.
+class Executor(BeamExecutor, stock.Executor):
+    """TFX's executor, left to its Beam pipeline on a cluster, and where `train` is large or something is unknown here.
+
+    The log says why.
 
     "in_process_rows" of the custom_config is the largest `train`, in rows, that is held in memory; none: nothing is.
     """
@@ -38,6 +42,9 @@ class Executor(stock.Executor):
         if reason is not None:
             logging.info("Transform goes to Beam: %s.", reason)
             super().Do(input_dict, output_dict, exec_properties)
+            for artifacts in output_dict.values():
+                for artifact in artifacts:
+                    beam_pipelines.sweep(artifact.uri)
         job = _Job.of(input_dict, output_dict, exec_properties)
         graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         write_sample(job.examples, job.splits.transform[-1], graph)
@@ -47,6 +54,8 @@ class Executor(stock.Executor):
     ) -> str | None:
         """Do all of the work and return None, or none of it and return the reason."""
         job = _Job.of(input_dict, output_dict, exec_properties)
+        if self.on_cluster:
+            return "a cluster is there for it"
         if not analysis.supported_version():
             return f"TensorFlow Transform {tft.__version__} is not one of {', '.join(analysis.SUPPORTED_VERSIONS)}"
         payload, _ = tfxio_utils.resolve_payload_format_and_data_view_uri(job.examples)

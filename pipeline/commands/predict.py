@@ -9,7 +9,10 @@ import pathlib
 import click
 
 from components.errors import UsageError
-from pipeline.commands.options import format_option, project_option, root_option
+from pipeline.beam.choice import Choice
+from pipeline.commands.options import beam_options, format_option, project_option, root_option
+from pipeline.project.beam import Beam
+from pipeline.workspace import Workspace, open_workspace
 
 _PATH = click.Path(path_type=pathlib.Path)
 
@@ -21,6 +24,7 @@ _PATH = click.Path(path_type=pathlib.Path)
 @click.option(
     "--key", "keys", multiple=True, metavar="COLUMN", help="Goes along; may be repeated. Default: [data] key, if there."
 )
+@beam_options
 @project_option
 @root_option
 @format_option
@@ -29,29 +33,37 @@ def command(
     target: pathlib.Path,
     model: pathlib.Path | None,
     keys: tuple[str, ...],
+    beam: Choice,
     project_file: pathlib.Path | None,
     root: pathlib.Path | None,
     output_format: str,
 ) -> int:
     """Answer every row of FILE, Parquet or CSV: row number, keys, probability, positive.
 
+    On a cluster (--beam) every worker must see FILE, the model and OUTPUT's folder at the same paths.
     Rows that cannot be asked go to OUTPUT's name with .failed in it, each with its reason. A command that was stopped
     goes on where it was. Exit code 0: answered, though single rows may have failed.
     """
     from components import tables
+    from pipeline.beam import session
     from pipeline.console import libraries_to
 
     names = tables.column_names(file)
+    workspace = open_workspace(project_file, root) if model is None or project_file is not None else None
+    table = beam.applied(workspace.project.beam if workspace else Beam())
     if model is None:
-        model, declared = _served(project_file, root)
+        assert workspace is not None
+        model, declared = _served(workspace)
         keys = keys or tuple(name for name in declared if name in names)
     if not model.is_dir():
         raise UsageError(f"{model}: no such folder. --model takes a version's folder, with saved_model.pb in it.")
-    with libraries_to(pathlib.Path(os.devnull)):
+    log, directory = pathlib.Path(os.devnull), workspace.loaded.directory if workspace else pathlib.Path.cwd()
+    with libraries_to(log), session.opened(table, directory, log) as options:
         from pipeline import prediction
 
-        job = prediction.Job(file, target, model, keys)
-        done = prediction.predict(job)
+        # Workers elsewhere know nothing of this process's current folder.
+        job = prediction.Job(file.absolute(), target.absolute(), model.absolute(), keys)
+        done = prediction.predict(job, options)
     if output_format == "json":
         found = {"rows": done.rows, "failed": done.failed, "model": str(model), "parts": done.parts}
         click.echo(json.dumps({**found, "reused_parts": done.reused}, sort_keys=True))
@@ -63,11 +75,8 @@ def command(
     return 0
 
 
-def _served(project_file: pathlib.Path | None, root: pathlib.Path | None) -> tuple[pathlib.Path, tuple[str, ...]]:
+def _served(workspace: Workspace) -> tuple[pathlib.Path, tuple[str, ...]]:
     """The folder of the version that serves, and the project's key columns."""
-    from pipeline.workspace import open_workspace
-
-    workspace = open_workspace(project_file, root)
     champion = workspace.store.champion()
     if champion is None:
         raise UsageError(

@@ -12,9 +12,10 @@ import click
 
 from components.errors import ExitCode, UsageError
 from pipeline import inputs, project, records, report, span_files, spans, summary
-from pipeline.commands.options import format_option, project_option, root_option
+from pipeline.beam.choice import Choice
+from pipeline.commands.options import beam_options, format_option, project_option, root_option
 from pipeline.console import say
-from pipeline.records import RunRecord
+from pipeline.records import How, RunRecord
 from pipeline.spans import Span
 from pipeline.workspace import Workspace, open_workspace
 
@@ -40,6 +41,7 @@ _GO_ON = (ExitCode.DONE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED)
 @click.option("--all", "all_", is_flag=True, help="Every span from the next one on.")
 @click.option("--replace", is_flag=True, help="With --span: take its changed file as a new version.")
 @click.option("--runner", type=click.Choice(["beam", "local"]), default="beam", show_default=True)
+@beam_options
 @click.option("--timings", is_flag=True, help="Say where the time went: a component a row.")
 @click.option("--no-wait", is_flag=True, help="Leave at once if another run holds the root.")
 @format_option
@@ -51,6 +53,7 @@ def command(
     all_: bool,
     replace: bool,
     runner: records.Runner,
+    beam: Choice,
     timings: bool,
     no_wait: bool,
     output_format: str,
@@ -65,12 +68,13 @@ def command(
     if replace and span_name is None:
         raise UsageError("--replace takes a changed file as a new version of one span: name it with --span ID.")
     workspace = open_workspace(project_file, root)
+    how = How(runner, beam.applied(workspace.project.beam))
     screen = sys.stderr if output_format == "json" else sys.stdout
     with workspace.lock(wait=0.0 if no_wait else _WAIT_SECONDS, waiting=lambda text: say(text, sys.stderr)):
         found = span_files.found(workspace)
         done: list[RunRecord] = []
         for span in _chosen(workspace, found, span_name, next_, all_):
-            done.append(_one(workspace, found, span, replace, runner, screen))
+            done.append(_one(workspace, found, span, replace, how, screen))
             if timings:
                 say(summary.timings(done[-1]), screen)
             if done[-1].exit_code not in _GO_ON:
@@ -114,7 +118,7 @@ def _one(
     found: Sequence[Span],
     span: Span,
     replace: bool,
-    runner: records.Runner,
+    how: How,
     screen: TextIO,
 ) -> RunRecord:
     """Run one span, or answer from the record of a run that nothing has changed since."""
@@ -133,7 +137,7 @@ def _one(
     say(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", screen)
     from pipeline.runner import execute
 
-    record = execute(workspace, selection, runner, to_stderr=screen is sys.stderr)
+    record = execute(workspace, selection, how, to_stderr=screen is sys.stderr)
     reported = report.at_end(workspace, record)
     say(summary.of_run(record, workspace.loaded.shown_path), screen)
     if record.state == "done" and (hint := summary.spoiled_span(workspace.loaded.directory, span.path)):

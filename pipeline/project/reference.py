@@ -69,17 +69,21 @@ def _default(field: Any) -> str:
         return "**needed**"
     value = field.default_factory() if field.default is PydanticUndefined else field.default
     if isinstance(value, pydantic.BaseModel):
-        return ", ".join(f"`{key} = {shown(inner)}`" for key, inner in value.model_dump().items())
+        kept = {key: inner for key, inner in value.model_dump().items() if inner not in (None, (), {})}
+        return ", ".join(f"`{key} = {shown(inner)}`" for key, inner in kept.items()) or "empty"
     if value is None or value == "":
         return "none"
     return "empty" if value in ((), {}) else f"`{shown(value)}`"
 
 
 def _field_texts(model: type[pydantic.BaseModel]) -> dict[str, str]:
-    """The text below each field of a model's class."""
+    """The text below each field of a model's class, and of those that it extends."""
+    texts: dict[str, str] = {}
+    for base in model.__bases__:
+        if issubclass(base, pydantic.BaseModel) and base is not pydantic.BaseModel:
+            texts |= _field_texts(base)
     body = ast.parse(inspect.getsource(model)).body[0]
     assert isinstance(body, ast.ClassDef)
-    texts = {}
     for field, below in zip(body.body, body.body[1:], strict=False):
         if not (isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)):
             continue

@@ -14,6 +14,12 @@ from typing import get_args
 from components.gate.config import Limit
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem, listed, near, shown
+from pipeline.project.rules_for_beam import (
+    beam_options_are_known,
+    dataflow_is_told_enough,
+    flink_has_one_way_in,
+    ports_are_ports,
+)
 from pipeline.project.rules_for_cluster import accelerators_have_a_kind, variables_differ
 from pipeline.project.rules_for_paths import (
     data_files,
@@ -314,4 +320,8 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Rule], ...] = (
     (_needs("data.time", "gate"), gate_watches),
     (_needs("cluster.env", "cluster.secrets"), variables_differ),
     (_needs("cluster.resources"), accelerators_have_a_kind),
+    (_needs("beam"), beam_options_are_known),
+    (_needs("beam.flink"), flink_has_one_way_in),
+    (_needs("beam"), ports_are_ports),
+    (_needs("beam", "cluster.image"), dataflow_is_told_enough),
 )

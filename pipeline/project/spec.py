@@ -1,7 +1,7 @@
 """The project file as frozen models: what a person must decide, and nothing else.
 
-The tables about clusters are in `cluster`. Loading is in `loading`, what must hold between keys in `rules`, comparison
-with the data in `columns`. The docstrings below a field are its text in docs/project-file.md
+The tables about clusters are in `cluster` and `beam`. Loading is in `loading`, what must hold between keys in `rules`,
+comparison with the data in `columns`. The docstrings below a field are its text in docs/project-file.md
 (`python -m pipeline.project.reference` renews it).
 """
 
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from components.gate.config import GateConfig
+from pipeline.project.beam import Beam
 from pipeline.project.cluster import Cluster, Kubeflow, Vertex
 from pipeline.project.table import Table
 
@@ -324,6 +325,7 @@ class Project(Table):
     card: Card = Card()
     serving: Serving = Serving()
     run: Run = Run()
+    beam: Beam = Beam()
     cluster: Cluster = Cluster()
     kubeflow: Kubeflow = Kubeflow()
     vertex: Vertex = Vertex()

@@ -426,6 +426,30 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         below("vertex", 'region = "Europe"'),
         ["[vertex] region: 'Europe' is not allowed", "'europe-west4'"],
     ),
+    "an option that Beam does not know": (
+        below("beam.direct", 'pipeline_options = ["--experiments=x", "--save_main_sesion"]'),
+        [
+            "[beam.direct] pipeline_options",
+            "'--save_main_sesion' is not an option that Beam knows",
+            "save_main_session",
+        ],
+    ),
+    "an option of Beam in two pieces": (
+        below("beam.direct", 'pipeline_options = ["--experiments", "x"]'),
+        ["'x' is not allowed. Allowed: an option of Beam in one piece"],
+    ),
+    "Flink and another job server": (
+        below("beam.flink", 'master = "a:8081"\njob_endpoint = "b:8099"'),
+        ["[beam.flink] master: 'a:8081', and job_endpoint = 'b:8099'"],
+    ),
+    "a port that is none": (
+        below("beam.flink", 'master = "a:80810"'),
+        ["[beam.flink] master: 'a:80810': ports go from 1 to 65535"],
+    ),
+    "Dataflow told too little": (
+        below("beam", 'profile = "dataflow"\ndataflow = { project = "a-project", region = "europe-west4" }'),
+        ["[beam] profile", "needs temp_location, image in [beam.dataflow]"],
+    ),
     "control character": (
         edited('"applied_at"', '"applied\\u0007at"'),
         ["[data] time: 'applied\\x07at' is not allowed"],

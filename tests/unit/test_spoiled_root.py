@@ -12,6 +12,7 @@ from components.errors import SpanwiseError, UsageError
 from components.store import Accepted, Champion
 from pipeline import inputs, spans
 from pipeline.inputs import Selection
+from pipeline.records import How
 from pipeline.runner import execute
 from pipeline.workspace import Workspace, open_workspace
 from tests.integration.workbench import lay_out
@@ -32,7 +33,7 @@ def selection(workspace: Workspace) -> Selection:
 def refusal(workspace: Workspace) -> tuple[str, str]:
     """State and message of a run that does not come to its first node."""
     with workspace.lock():
-        record = execute(workspace, selection(workspace), "local")
+        record = execute(workspace, selection(workspace), How("local"))
     assert not record.artifacts and record.pushed == ""
     written = json.loads((workspace.store.runs / record.id / "run.json").read_text())
     assert (written["state"], written["message"]) == (record.state, record.message)
