@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 import click
 
-from components.errors import UsageError
+from components.errors import ExitCode, UsageError
 from pipeline.commands.options import format_option, project_option
 from pipeline.orchestration.compiling import SUFFIXES, Compiled, Target
 from pipeline.orchestration.place import ClusterWorkspace
@@ -27,6 +28,13 @@ from pipeline.orchestration.place import ClusterWorkspace
 )
 @click.option("--image", help="The nodes' image. Default: [cluster] image. Without a tag: as `make image` tags it.")
 @click.option("--root", metavar="URI", help="Where state, artifacts and models lie: gs://, s3:// or minio://.")
+@click.option(
+    "--check",
+    "checked",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="FILE",
+    help="Compile nothing; look for what would fail in FILE, anyone's compiled pipeline.",
+)
 @format_option
 def command(
     project_file: pathlib.Path | None,
@@ -35,33 +43,56 @@ def command(
     output: pathlib.Path | None,
     image: str | None,
     root: str | None,
+    checked: pathlib.Path | None,
     output_format: str,
 ) -> int:
     """Write the pipeline for one span as a file that Kubeflow Pipelines, or Vertex, takes.
 
     Works offline and changes nothing elsewhere: baseline and champion are those that the last `spanwise submit` saw at
     the root. The same input makes the same bytes.
+
+    With --check: look at a compiled pipeline, TFX's, the kfp SDK's or this one's, for what Kubeflow (or Vertex) would
+    refuse and what would fail there at run time. Exit code 0: no error; 1: errors; 2: FILE is no pipeline.
     """
-    from pipeline import spans
+    if checked is not None:
+        return _check(checked, cast(Target, target), output_format)
+    from pipeline import span_files
     from pipeline.console import libraries_to
     from pipeline.orchestration import compiling
     from pipeline.orchestration.place import at_cluster
     from pipeline.workspace import open_workspace
 
-    workspace = at_cluster(open_workspace(project_file), root)
+    here = open_workspace(project_file)
+    workspace = at_cluster(here, root)
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output}: is a folder. Name the file to write.")
-    found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
     with libraries_to(pathlib.Path(os.devnull)), workspace.lock(wait=60.0):
-        selection = compiling.select(workspace, found, span_name)
+        selection = compiling.select(workspace, span_files.found(here), span_name)
         compiled = compiling.compile_spec(workspace, selection, cast(Target, target), image)
     _write(workspace, compiled, output, output_format)
-    return 0
+    return int(ExitCode.DONE)
+
+
+def _check(path: pathlib.Path, target: Target, output_format: str) -> int:
+    from pipeline.console import json_text, say
+    from pipeline.orchestration import preflight
+
+    findings = preflight.check(preflight.read(path), target)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if output_format == "json":
+        told = [dataclasses.asdict(finding) for finding in findings]
+        say(json_text({"file": str(path), "target": target, "errors": errors, "findings": told}), sys.stdout)
+    else:
+        if findings:
+            say(preflight.rendered(findings), sys.stdout)
+        say(f"{path}: {preflight.counted(findings)}, for {target}.", sys.stdout)
+    return int(ExitCode.FAILED if errors else ExitCode.DONE)
 
 
 def _write(workspace: ClusterWorkspace, compiled: Compiled, output: pathlib.Path | None, output_format: str) -> None:
     from components import files
     from pipeline.console import json_text, say
+    from pipeline.orchestration import preflight
 
     if str(output) == "-":
         sys.stdout.write(compiled.text)
@@ -81,6 +112,10 @@ def _write(workspace: ClusterWorkspace, compiled: Compiled, output: pathlib.Path
         f"  baseline {facts['baseline_span'] or 'none yet'}  champion {facts['champion_version'] or 'none yet'}",
         sys.stdout,
     )
+    if compiled.warnings:
+        say(preflight.rendered(compiled.warnings), sys.stderr)
+    if (profile := workspace.project.beam.profile) != "direct":
+        say(f"  [beam] profile {profile!r} is for runs on a machine: in a pod Beam's direct runner works.", sys.stderr)
     if workspace.store.generation("accepted") == 0:
         say(
             f"  Nothing is known here of runs at {workspace.uri}: this is a first run, unless `spanwise submit` "

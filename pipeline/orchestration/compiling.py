@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from components.errors import UsageError
 from pipeline import inputs, project, spans
 from pipeline.inputs import Selection
-from pipeline.orchestration import images, kubeflow, vertex
+from pipeline.orchestration import images, kubeflow, preflight, vertex
 from pipeline.orchestration.place import ClusterWorkspace
 from pipeline.orchestration.plan import Plan
 from pipeline.spans import Span
@@ -26,6 +27,8 @@ class Compiled:
     plan: Plan
     text: str
     """The file's content."""
+    warnings: tuple[preflight.Finding, ...]
+    """What the preflight has to say about it; errors are raised."""
 
 
 def select(workspace: ClusterWorkspace, found: Sequence[Span], name: str | None = None) -> Selection:
@@ -70,7 +73,8 @@ def compile_spec(
       image: The nodes' image; None takes `[cluster] image`. Without a tag: that of `make image` for this code.
 
     Raises:
-      UsageError: No image, a window that cannot be split, or something that this target does not have.
+      UsageError: No image, a window that cannot be split, something that this target does not have, or a spec that the
+        preflight finds an error in.
     """
     named = images.full_name(image if image is not None else workspace.project.cluster.image)
     if target == "vertex":
@@ -78,4 +82,13 @@ def compile_spec(
     from pipeline.orchestration.planning import plan_of
 
     plan = plan_of(workspace, inputs.prepare(workspace, selection), named)
-    return Compiled(target, selection, plan, vertex.text_of(plan) if target == "vertex" else kubeflow.text_of(plan))
+    text = vertex.text_of(plan) if target == "vertex" else kubeflow.text_of(plan)
+    return Compiled(target, selection, plan, text, _checked(text, target))
+
+
+def _checked(text: str, target: Target) -> tuple[preflight.Finding, ...]:
+    findings = preflight.check(preflight.parsed(text, "the compiled pipeline"), target)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise UsageError(f"the pipeline would not run on {target}; nothing was written.\n{preflight.rendered(errors)}")
+    return tuple(findings)

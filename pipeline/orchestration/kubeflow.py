@@ -144,13 +144,13 @@ def _executor(plan: Plan, work: Import | Container, run_id: str) -> Spec:
                 "reimport": False,
             }
         }
-    resources = _resources(work.resources)
+    resources, env = _resources(work.resources), {**plan.env, **work.env}
     return {
         "container": {
             "image": plan.image,
             "command": list(work.command),
             "args": [run_id if each == RUN_ID else each for each in work.arguments],
-            **({"env": [{"name": name, "value": value} for name, value in plan.env.items()]} if plan.env else {}),
+            **({"env": [{"name": name, "value": value} for name, value in env.items()]} if env else {}),
             **({"resources": resources} if resources else {}),
         }
     }

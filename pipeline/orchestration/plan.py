@@ -54,8 +54,8 @@ class Container:
     """How often it is tried again."""
     cached: bool
     """Whether the outputs of an earlier run may stand for its own where nothing it depends on changed."""
-    beam: tuple[str, ...] | None = None
-    """Beam's arguments; None where it runs no Beam pipeline."""
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Environment variables of its own, beside the plan's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +103,7 @@ class Plan:
     """Address that the orchestrator keeps artifacts under."""
     image: str
     env: Mapping[str, str]
+    """Environment variables of all containers."""
     secrets: Sequence[Secret]
     parameters: Sequence[RunParameter]
     nodes: tuple[Node, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +13,9 @@ from tfx.orchestration.kubeflow.v2 import compiler_utils
 from tfx.orchestration.pipeline import Pipeline
 from tfx.utils import name_utils
 
-from components import files
+from components import beam_pipelines, files
 from pipeline import inputs
+from pipeline.beam import arguments as beam_arguments
 from pipeline.dag import create_pipeline
 from pipeline.inputs import RunInputs
 from pipeline.orchestration import arguments
@@ -33,6 +35,8 @@ from pipeline.project.cluster import Cluster, Resources
 
 # What judges or publishes says so anew in each run: its record is the run's own.
 NEVER_CACHED = frozenset({"DataGate", "Admit", "Evaluator", "InfraCheck", "Pusher"})
+# Those that are held to the state of the root that the run was compiled for.
+_MOVE_POINTERS = frozenset({"Admit", "Pusher"})
 # Those that fail in order to refuse: a second try would refuse again.
 NEVER_RETRIED = frozenset({"Admit", "InfraCheck"})
 REPORT = "Report"
@@ -124,14 +128,14 @@ def _import(component: importer.Importer) -> Import:
 
 
 def _container(component: Any, workspace: ClusterWorkspace, interface: arguments.Interface, content: str) -> Container:
-    cluster, spec = workspace.project.cluster, component.executor_spec
-    beam = tuple(component.executor_spec.beam_pipeline_args) if _runs_beam(spec) else None
+    cluster, spec, store = workspace.project.cluster, component.executor_spec, workspace.store
+    moves = component.id in _MOVE_POINTERS
     told = arguments.entrypoint_arguments(
         component.id,
         name_utils.get_full_name(spec.executor_class),
         workspace.project_uri,
         interface,
-        beam=beam or (),
+        expect={pointer: store.generation(pointer) for pointer in ("accepted", "champion")} if moves else None,
         content=content,
     )
     return Container(
@@ -140,12 +144,18 @@ def _container(component: Any, workspace: ClusterWorkspace, interface: arguments
         resources=_resources(cluster, component.id),
         retries=0 if component.id in NEVER_RETRIED else cluster.retries,
         cached=cluster.cache and component.id not in NEVER_CACHED,
-        beam=beam,
+        env=_beam(workspace) if isinstance(spec, executor_spec.BeamExecutorSpec) else {},
     )
 
 
-def _runs_beam(spec: Any) -> bool:
-    return isinstance(spec, executor_spec.BeamExecutorSpec)
+def _beam(workspace: ClusterWorkspace) -> dict[str, str]:
+    """Beam's options as executors find them: the direct runner's, whatever the profile.
+
+    Workers elsewhere would not see the files that are brought to a node's pod.
+    """
+    beam = workspace.project.beam
+    told = beam_arguments.options(beam.model_copy(update={"profile": "direct"}))
+    return {beam_pipelines.VARIABLE: json.dumps({"options": told, "seconds": None})} if told else {}
 
 
 def _content(

@@ -83,7 +83,9 @@ def offline() -> Iterator[None]:
         yield
 
 
-def compiled(bench: Workbench, target: Any = "kubeflow", root: str = ROOT, span: str | None = None) -> Any:
+def compiled(
+    bench: Workbench, target: Any = "kubeflow", root: str = ROOT, span: str | None = None, image: str | None = None
+) -> Any:
     from pipeline import spans
     from pipeline.orchestration import compiling
     from pipeline.orchestration.place import at_cluster
@@ -92,7 +94,7 @@ def compiled(bench: Workbench, target: Any = "kubeflow", root: str = ROOT, span:
     workspace = at_cluster(open_workspace(bench.folder / "flights.toml"), root)
     found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
     with workspace.lock():
-        return compiling.compile_spec(workspace, compiling.select(workspace, found, span), target)
+        return compiling.compile_spec(workspace, compiling.select(workspace, found, span), target, image)
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +211,22 @@ def test_the_report_runs_whatever_happened_and_its_parameters_keep_their_default
     assert json.loads(told["--record"])["span"] == "2013-06"
     outputs = case.spec["components"]["comp-Report"]["outputDefinitions"]["artifacts"]
     assert outputs["report"]["artifactType"]["schemaTitle"] == "system.HTML"
+
+
+def test_the_preflight_is_quiet_about_it_and_stops_what_would_not_run(case: Case) -> None:
+    from pipeline.orchestration import preflight
+
+    assert preflight.check(preflight.parsed(case.text, "x")) == []
+    with pytest.raises(
+        UsageError, match=r"would not run on kubeflow; nothing was written(.|\n)*looks like a placeholder"
+    ):
+        compiled(case.bench, image="ghcr.io/<your-team>/spanwise:1")
+
+
+def test_nodes_that_move_pointers_are_held_to_the_state_they_were_compiled_for(case: Case) -> None:
+    expecting = {node.id for node in case.plan.nodes if "--expect" in getattr(node.work, "arguments", ())}
+    assert expecting == {"Admit", "Pusher"}
+    assert json.loads(case.arguments("Admit")["--expect"]) == {"accepted": 0, "champion": 0}
 
 
 def test_another_process_with_another_hash_seed_makes_the_same_bytes(
