@@ -26,6 +26,7 @@ COMMANDS = {
     "schema": "Compare the committed schema with what a span looks like, or accept it.",
     "serve": "Serve pushed models with TensorFlow Serving's protocol, gRPC and REST.",
     "compile": "Write the pipeline as a file for Kubeflow Pipelines or Vertex.",
+    "submit": "Run the pipeline for one span on Kubeflow Pipelines or Vertex.",
     "history": "What became of each span: verdicts, metrics, drift, versions pushed and rolled back.",
     "backtest": "Model quality month by month, with day-clustered intervals.",
     "rollback": "Publish an earlier version again under a new, higher number.",

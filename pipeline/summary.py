@@ -73,10 +73,11 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
 
 
 def _ending(record: RunRecord) -> list[str]:
-    again = f"spanwise run --span {record.span}"
+    command = "spanwise submit" if record.runner == "cluster" else "spanwise run"
+    again = f"{command} --span {record.span}"
     match record.state:
         case "done":
-            return [f"  Pushed   {record.pushed}", "  Next     spanwise run --next"]
+            return [f"  Pushed   {record.pushed}", f"  Next     {command} --next"]
         case "blocked":
             return ["  Nothing was trained or pushed; what serves is as it was."]
         case "not_blessed":

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from components.errors import ExitCode, UsageError
-from pipeline import inputs, project, records, report, span_files, spans, summary
+from pipeline import choosing, inputs, project, records, report, span_files, spans, summary
 from pipeline.beam.choice import Choice
 from pipeline.commands.options import beam_options, format_option, project_option, root_option
 from pipeline.console import say
@@ -90,27 +90,10 @@ def command(
 
 def _chosen(workspace: Workspace, found: Sequence[Span], span_name: str | None, next_: bool, all_: bool) -> list[Span]:
     """The spans to run, in order."""
-    window = workspace.project.window
-    if span_name is not None:
-        return [spans.span_named(found, span_name)]
-    accepted = workspace.store.accepted()
-    following = spans.next_span(found, accepted, window)
-    if all_:
-        return [] if following is None else list(found[found.index(following) :])
-    newest = next((span for span in reversed(found) if span.name in accepted), None)
-    if newest is not None and not next_:
-        return [newest]
-    if following is not None:
-        return [following]
-    if newest is None:
-        # Says which span would be the first, and what is missing for it.
-        spans.window_for(found, found[-1], window)
-    late = spans.passed_over(found, accepted, window)
-    raise UsageError(
-        f"no span after {list(accepted)[-1]}, the newest accepted one, matches {workspace.project.data.spans}. "
-        "When the next file is there, run this again."
-        + "".join(f"\n  {span.name} was never accepted: spanwise run --span {span.name}" for span in late)
-    )
+    if not all_:
+        return [choosing.one(workspace, found, span_name, next_)]
+    following = spans.next_span(found, workspace.store.accepted(), workspace.project.window)
+    return [] if following is None else list(found[found.index(following) :])
 
 
 def _one(

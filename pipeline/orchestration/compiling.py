@@ -31,13 +31,16 @@ class Compiled:
     """What the preflight has to say about it; errors are raised."""
 
 
-def select(workspace: ClusterWorkspace, found: Sequence[Span], name: str | None = None) -> Selection:
+def select(
+    workspace: ClusterWorkspace, found: Sequence[Span], name: str | None = None, *, replace: bool = False
+) -> Selection:
     """What a run on the cluster would work on.
 
     Args:
       workspace: From `place.at_cluster`.
       found: All spans, in span order.
       name: The span; None takes the first after the newest accepted one, else that one again.
+      replace: Take a changed file of an accepted span as its next version.
 
     Raises:
       UsageError: No such span, none that has a window, or columns that are not as the project file says.
@@ -46,9 +49,10 @@ def select(workspace: ClusterWorkspace, found: Sequence[Span], name: str | None 
 
     span = spans.span_named(found, name) if name is not None else _next(workspace, found)
     window = spans.window_for(found, span, workspace.project.window)
+    selection = inputs.select(workspace, window, replace=replace)  # brings files that lie in a bucket
     types = {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
     project.check_columns(workspace.loaded, types)
-    return inputs.select(workspace, window)
+    return selection
 
 
 def _next(workspace: ClusterWorkspace, found: Sequence[Span]) -> Span:

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 _JOBS = r"/v1/projects/([^/]+)/locations/([^/]+)/pipelineJobs"
@@ -31,6 +32,8 @@ class VertexServer:
         """Method and status of answers that come before any other."""
         self.error = ""
         """Of a run that failed."""
+        self.started: Callable[[str, dict[str, Any]], Any] = lambda id, spec: None
+        """Told the id and the spec of each run that starts."""
 
     @property
     def host(self) -> str:
@@ -79,6 +82,7 @@ class VertexServer:
             return _error(409, f"{name} already exists")
         self.jobs[name] = job
         self.looks[name] = 0
+        self.started(query["pipelineJobId"], json_format.MessageToDict(job._pb.pipeline_spec))
         return 200, self._state(name)
 
     def _state(self, name: str) -> dict[str, Any]:
