@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import shlex
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -70,6 +71,16 @@ class RunRecord:
     def exit_code(self) -> ExitCode:
         """The exit code that belongs to the state."""
         return EXIT_CODES[self.state]
+
+    @property
+    def again(self) -> str:
+        """The command that runs this span again, where this run was made."""
+        return f"spanwise {'submit' if self.runner == 'cluster' else 'run'} --span {shlex.quote(self.span)}"
+
+    @property
+    def following(self) -> str:
+        """The command that runs the next span there."""
+        return f"spanwise {'submit' if self.runner == 'cluster' else 'run'} --next"
 
     def as_json(self) -> dict[str, Any]:
         """The record as a JSON object, exit code included."""

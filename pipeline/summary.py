@@ -73,11 +73,9 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
 
 
 def _ending(record: RunRecord) -> list[str]:
-    command = "spanwise submit" if record.runner == "cluster" else "spanwise run"
-    again = f"{command} --span {record.span}"
     match record.state:
         case "done":
-            return [f"  Pushed   {record.pushed}", f"  Next     {command} --next"]
+            return [f"  Pushed   {record.pushed}", f"  Next     {record.following}"]
         case "blocked":
             return ["  Nothing was trained or pushed; what serves is as it was."]
         case "not_blessed":
@@ -86,9 +84,9 @@ def _ending(record: RunRecord) -> list[str]:
             failed = f"  SERVING CHECK FAILED  {record.message}"
             return [failed, f"  The model was not pushed; {_serving(record)}."]
         case "interrupted":
-            return [f"  {record.message}", f"  Again    {again}"]
+            return [f"  {record.message}", f"  Again    {record.again}"]
         case _:
-            return [f"  FAILED  {record.message}", f"  Again    {again}   (what is finished is kept)"]
+            return [f"  FAILED  {record.message}", f"  Again    {record.again}   (what is finished is kept)"]
 
 
 def _serving(record: RunRecord) -> str:

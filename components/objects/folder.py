@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import os
 import pathlib
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from components import files
 from components.errors import SpanwiseError, told
 from components.objects.store import Content, Tag, gone, moved
 
-_HALF_WRITTEN = re.compile(r"\..+\.[0-9a-f]{12}")
+_OURS = re.compile(r"\..+\.([0-9a-f]{12}|lock)")
+"""Half-written files, and locks: no objects."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Folder:
     def _files(self, key: str) -> Iterator[tuple[str, pathlib.Path]]:
         start = self.path / key
         for path in [start] if start.is_file() else start.rglob("*"):
-            if path.is_file() and not _HALF_WRITTEN.fullmatch(path.name):
+            if path.is_file() and not _OURS.fullmatch(path.name):
                 yield path.relative_to(self.path).as_posix(), path
 
     def fetch(self, key: str, to: pathlib.Path) -> None:
@@ -82,10 +81,9 @@ class Folder:
 
     @contextlib.contextmanager
     def _alone(self, key: str) -> Iterator[None]:
-        # Beside the object, a lock would be listed as one.
-        folder = pathlib.Path(tempfile.gettempdir()) / f"spanwise-locks-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with open(folder / hashlib.sha256(str(self.path / key).encode()).hexdigest(), "w") as stream:
+        target = self.path / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target.with_name(f".{target.name}.lock"), "w") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             yield
 

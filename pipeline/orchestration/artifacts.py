@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
-from tfx.orchestration.portable import outputs_utils
 from tfx.types import artifact as tfx_artifact
 from tfx.types.artifact import Artifact
+from tfx.version import __version__ as tfx_version
 
 from components.errors import UsageError
 from components.mounts import Mounts
@@ -18,6 +18,8 @@ from pipeline.orchestration.executor_input import RuntimeArtifact
 
 Artifacts = dict[str, list[Artifact]]
 _ID_BITS = 62
+_VERSION = "tfx_version"
+"""Custom property that TFX's own launchers set; without it an artifact is read in the folder layout of old releases."""
 
 
 def to_tfx(found: Mapping[str, Sequence[RuntimeArtifact]], types: Mapping[str, str], mounts: Mounts) -> Artifacts:
@@ -35,7 +37,9 @@ def to_tfx(found: Mapping[str, Sequence[RuntimeArtifact]], types: Mapping[str, s
 
 def from_tfx(made: Artifacts, given: Mapping[str, Sequence[RuntimeArtifact]], mounts: Mounts) -> dict[str, Any]:
     """Output key -> RuntimeArtifact: the URI as it was given, paths in properties as URIs."""
-    outputs_utils.tag_output_artifacts_with_version(made)
+    for artifact in (each for several in made.values() for each in several):
+        if not artifact.has_custom_property(_VERSION):
+            artifact.set_string_custom_property(_VERSION, tfx_version)
     return {
         key: RuntimeArtifact(given[key][0].name, given[key][0].uri, mounts.to_uris(_metadata(several[0])))
         for key, several in made.items()

@@ -106,9 +106,6 @@ def _run(task: Task) -> int:
 def _execute(task: Task) -> dict[str, RuntimeArtifact]:
     """Run the executor between what is around it; what it made, by output key."""
     task.around.before()
-    from components import compat
-
-    compat.speed_up()
     from pipeline.orchestration import artifacts
 
     mounts = task.mirror.mounts
@@ -129,15 +126,16 @@ def _execute(task: Task) -> dict[str, RuntimeArtifact]:
 
 
 def _executor(task: Task) -> Any:
-    from tfx.dsl.components.base import base_beam_executor, base_executor
-
+    from components import compat
     from pipeline.orchestration import artifacts
 
     found = artifacts.class_of(task.executor)
+    compat.speed_up()
     scratch = {"tmp_dir": tempfile.mkdtemp(prefix="spanwise-"), "unique_id": task.node}
-    if issubclass(found, base_beam_executor.BaseBeamExecutor):
+    # By name: the class is imported already if the executor has it, and costs a second where it has not.
+    if any(base.__name__ == "BaseBeamExecutor" for base in found.__mro__):
         return found(found.Context(beam_pipeline_args=list(task.beam), **scratch))
-    return found(base_executor.BaseExecutor.Context(**scratch))
+    return found(found.Context(**scratch))
 
 
 def _used(found: Mapping[str, RuntimeArtifact], types: Mapping[str, str]) -> dict[str, Used]:

@@ -11,21 +11,24 @@ task: Kubeflow marks the run by the node that failed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
+import os
 import pathlib
 import sys
 import tempfile
 import traceback
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 from components.errors import ExitCode, SpanwiseError, told
 from components.mirror import Mirror
 from components.mounts import Mounts
 from pipeline import report, summary
+from pipeline.console import libraries_to
 from pipeline.orchestration import concluding
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, write_output
 from pipeline.orchestration.node_records import NodeRecord
@@ -41,30 +44,46 @@ _NOTIFY_SECONDS = 15
 def main(arguments: Sequence[str] | None = None) -> int:
     """Conclude the run; returns the exit code, 0 unless the conclusion itself could not be made."""
     said = _parser().parse_args(arguments)
+    with libraries_to(pathlib.Path(tempfile.gettempdir()) / "spanwise-report.log") as (out, err):
+        return _finish(said, out, err)
+
+
+def _finish(said: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     try:
         given = ExecutorInput.parsed(said.executor_input)
         mirror = Mirror(said.root, Mounts.of_environment())
         record = _record(json.loads(said.record), given.run_id(said.run_id), said.note)
-        with tempfile.TemporaryDirectory(prefix="spanwise-") as folder:
+        with tempfile.TemporaryDirectory(prefix="spanwise-") as folder, _in(folder):
             workspace = _workspace(mirror, said.project_file, pathlib.Path(folder))
             _conclude(workspace, mirror, record, json.loads(said.graph))
-            print(summary.of_run(record, workspace.loaded.path.name))
-            print(_reported(workspace, mirror, record))
+            print(_at_home(mirror, summary.of_run(record, workspace.loaded.shown_path)), file=out)
+            print(_reported(workspace, mirror, record), file=out)
         mirror.push(f"runs/{record.id}")
         if said.notify:
-            print(_notified(said.notify, mirror, record))
+            print(_notified(said.notify, mirror, record), file=out)
         write_output(given.output_file, _outputs(given, mirror, record))
     except SpanwiseError as error:
-        print(f"spanwise: report: {error}", file=sys.stderr)
+        print(f"spanwise: report: {error}", file=err)
         return int(error.exit_code)
     except OSError as error:
-        print(f"spanwise: report: {told(error)}", file=sys.stderr)
+        print(f"spanwise: report: {told(error)}", file=err)
         return int(ExitCode.FAILED)
     except Exception as error:
-        traceback.print_exc()
-        print(f"spanwise: report: {type(error).__name__}: {error}", file=sys.stderr)
+        traceback.print_exc(file=err)
+        print(f"spanwise: report: {type(error).__name__}: {error}", file=err)
         return int(ExitCode.FAILED)
     return int(ExitCode.DONE)
+
+
+@contextlib.contextmanager
+def _in(folder: str) -> Iterator[None]:
+    """What is said of the project file names it as if it lay in the current folder."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _record(known: Mapping[str, Any], run: str, note: str) -> RunRecord:
@@ -98,20 +117,24 @@ def _bring(mirror: Mirror, known: Mapping[str, NodeRecord]) -> None:
     for record in known.values():
         for output in record.outputs.values():
             uri = mirror.mounts.uri(output.uri)
-            if uri is not None and output.type not in _LARGE:
-                mirror.fetch(uri)
+            if uri is not None and output.type not in _LARGE and mirror.fetch(uri) == 0:
+                pathlib.Path(output.uri).mkdir(parents=True, exist_ok=True)  # "none yet" has no files
 
 
 def _reported(workspace: Workspace, mirror: Mirror, record: RunRecord) -> str:
-    """Write the report; the places of this container in it become the addresses they stand for."""
+    """Write the report."""
     line = report.at_end(workspace, record)
     path = workspace.store.runs / record.id / report.FILE_NAME
     if not path.is_file():
         return line
-    bucket = mirror.root.split("/")[2]
-    here, there = mirror.mounts.path(f"{mirror.root.split('://')[0]}://{bucket}"), "/".join(mirror.root.split("/")[:3])
-    path.write_text(path.read_text("utf-8").replace(f"{here}/", f"{there}/"), "utf-8")
+    path.write_text(_at_home(mirror, path.read_text("utf-8")), "utf-8")
     return f"  Report   {mirror.root}/runs/{record.id}/{report.FILE_NAME}"
+
+
+def _at_home(mirror: Mirror, text: str) -> str:
+    """A text with this container's places in the bucket as the addresses that they stand for."""
+    bucket = "/".join(mirror.root.split("/")[:3])
+    return text.replace(f"{mirror.mounts.path(bucket)}/", f"{bucket}/")
 
 
 def _outputs(given: ExecutorInput, mirror: Mirror, record: RunRecord) -> dict[str, RuntimeArtifact]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +108,7 @@ _REMARK = "   ("
 
 
 def _again(run: Run) -> Step:
-    return Step("Run it again; what is finished is kept", f"spanwise run --span {shlex.quote(run.span)}")
+    return Step("Run it again; what is finished is kept", run.record.again)
 
 
 def _findings(run: Run, *severities: str) -> list[dict[str, Any]]:
@@ -127,7 +126,7 @@ def _done(run: Run) -> Headline:
         "Passed, with warnings" if warned else "Passed",
         f"Span {run.span} was accepted, and version {version}{beside} was pushed.{noted}",
         (
-            Step("The next span", "spanwise run --next"),
+            Step("The next span", run.record.following),
             *(() if first else (Step("Back to the version before", "spanwise rollback"),)),
         ),
     )
@@ -138,7 +137,7 @@ def _blocked(run: Run) -> Headline:
     others = len(errors) - 1
     more = f" {others} more finding{'s' * (others > 1)} block{'s' * (others == 1)}." if others > 0 else ""
     steps = ways_out(errors[0], run) if errors else ()
-    correct = Step("If the data is wrong: correct the file, then", f"spanwise run --span {shlex.quote(run.span)}")
+    correct = Step("If the data is wrong: correct the file, then", run.record.again)
     return Headline(
         "error",
         "Blocked",
