@@ -35,6 +35,15 @@ from pipeline.orchestration.place import ClusterWorkspace
     metavar="FILE",
     help="Compile nothing; look for what would fail in FILE, anyone's compiled pipeline.",
 )
+@click.option(
+    "--run-local",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Run a compiled file (default: compile this span first) on this machine, without containers. --root: an "
+    "object URI, or a folder that stands for all object storage.",
+)
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="With --run-local: of the run.")
 @format_option
 def command(
     project_file: pathlib.Path | None,
@@ -44,6 +53,8 @@ def command(
     image: str | None,
     root: str | None,
     checked: pathlib.Path | None,
+    run_local: str | None,
+    parameters: tuple[str, ...],
     output_format: str,
 ) -> int:
     """Write the pipeline for one span as a file that Kubeflow Pipelines, or Vertex, takes.
@@ -56,6 +67,8 @@ def command(
     """
     if checked is not None:
         return _check(checked, cast(Target, target), output_format)
+    if run_local is not None:
+        return _run_local(run_local, project_file, span_name, root, parameters, output_format)
     from pipeline import span_files
     from pipeline.console import libraries_to
     from pipeline.orchestration import compiling
@@ -87,6 +100,25 @@ def _check(path: pathlib.Path, target: Target, output_format: str) -> int:
             say(preflight.rendered(findings), sys.stdout)
         say(f"{path}: {preflight.counted(findings)}, for {target}.", sys.stdout)
     return int(ExitCode.FAILED if errors else ExitCode.DONE)
+
+
+def _run_local(
+    file: str,
+    project_file: pathlib.Path | None,
+    span: str | None,
+    root: str | None,
+    parameters: tuple[str, ...],
+    output_format: str,
+) -> int:
+    from pipeline.console import json_text, say
+    from pipeline.orchestration.run_local import command as local
+
+    spec = pathlib.Path(file) if file else None
+    request = local.Request(spec, project_file, span, root, local.parameters(parameters))
+    ran = local.execute(request, sys.stderr if output_format == "json" else sys.stdout)
+    if output_format == "json":
+        say(json_text(ran.as_json()), sys.stdout)
+    return int(ran.exit_code)
 
 
 def _write(workspace: ClusterWorkspace, compiled: Compiled, output: pathlib.Path | None, output_format: str) -> None:

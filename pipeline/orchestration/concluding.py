@@ -57,18 +57,26 @@ def _error(record: NodeRecord) -> BaseException | None:
 
 
 def _vanished(known: Mapping[str, NodeRecord], graph: Graph) -> SpanwiseError | None:
-    """Why the run is not whole where no node says: the first node that had all its inputs, and left nothing."""
+    """Why the run is not whole where no node says: somewhere, a container left nothing."""
     if "Pusher" in known or _not_blessed(known):
         return None
+    if not any(record.started for record in known.values()):
+        return SpanwiseError("no node left a record: none has begun. Kubeflow's page of the run says why.")
+    behind = _with_all_before(known, graph)  # what they needed was there, whether or not it left a record
     needed = {producer for inputs in graph.values() for producer, _ in inputs.values()}
-    for node, inputs in graph.items():
-        ready = all(producer in known for producer, _ in inputs.values())
-        if node not in known and inputs and ready and (node in needed or node == "Pusher"):
-            return SpanwiseError(
-                f"{node} left no record: its container could not start, or was killed (out of memory?). "
-                "Kubeflow's page of the run has its log."
-            )
-    return SpanwiseError("no node left a record: none has begun. Kubeflow's page of the run says why.")
+    first = next(node for node in graph if node not in behind and (node in needed or node == "Pusher"))
+    return SpanwiseError(
+        f"{first}, or a node after it, left no record: its container could not start, or was killed (out of memory?). "
+        "Kubeflow's page of the run has its log."
+    )
+
+
+def _with_all_before(known: Mapping[str, NodeRecord], graph: Graph) -> set[str]:
+    found = set(known)
+    for node in reversed(list(graph)):
+        if node in found:
+            found |= {producer for producer, _ in graph[node].values()}
+    return found
 
 
 def _not_blessed(known: Mapping[str, NodeRecord]) -> bool:

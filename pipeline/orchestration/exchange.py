@@ -35,17 +35,15 @@ def lay_out(workspace: ClusterWorkspace, compiled: Compiled) -> int:
     return sent + sum(_send_span(workspace, span) for span in (*window.train, window.newest))
 
 
-def lay_out_named(workspace: ClusterWorkspace, uris: Iterable[str], found: Iterable[Span]) -> int:
-    """As `lay_out`, for a spec that was compiled before: what it names, as far as this machine has it.
+def lay_out_named(workspace: ClusterWorkspace, imports: Iterable[str], spans: Iterable[Span]) -> int:
+    """As `lay_out`, for a spec that was compiled before: what it imports, as far as the mirror has it.
 
     Args:
       workspace: whose mirror may have it.
-      uris: what the spec names.
-      found: the project's spans.
+      imports: URIs.
+      spans: those that it reads.
     """
-    named = list(uris)
-    sent = _send(workspace, named)
-    return sent + sum(_send_span(workspace, span) for span in found if workspace.span_address(span) in named)
+    return _send(workspace, imports) + sum(_send_span(workspace, span) for span in spans)
 
 
 def _send(workspace: ClusterWorkspace, uris: Iterable[str]) -> int:

@@ -12,6 +12,8 @@ from components import files
 from components.store import Store
 
 _FOLDER = "nodes"
+_IMPORTED = "result"
+"""Output of TFX's Importer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,5 +96,8 @@ def completed(found: Mapping[str, NodeRecord], graph: Mapping[str, Mapping[str, 
         for key, (producer, output) in graph.get(consumer, {}).items():
             if producer not in found and key in record.inputs:
                 made.setdefault(producer, {})[output] = record.inputs[key]
-    told = {node: NodeRecord(node, "cached" if graph[node] else "complete", outputs=made[node]) for node in made}
+    told = {node: NodeRecord(node, "cached", outputs=outputs) for node, outputs in made.items()}
+    for node in told:
+        if not graph[node] and set(made[node]) == {_IMPORTED}:
+            told[node] = dataclasses.replace(told[node], state="complete")
     return {node: {**told, **found}[node] for node in graph if node in told or node in found}

@@ -30,7 +30,7 @@ class Spec:
     parameters: Mapping[str, Any]
     """Values of run parameters that the file itself sets."""
 
-    def uris(self) -> list[str]:
+    def imports(self) -> list[str]:
         """What its importers import."""
         found = [each["importer"].get("artifactUri", {}) for each in self.executors.values() if "importer" in each]
         return [str(uri["constant"]) for uri in found if isinstance(uri.get("constant"), str)]
