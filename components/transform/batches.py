@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
 from tfx import types
 from tfx.components.util import tfxio_utils
+from tfx.proto import example_gen_pb2
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import dataset_options
 
@@ -32,6 +33,14 @@ class Source:
         self._tfxio = tfxio_utils.get_split_tfxio(examples, split, ["Transform"], schema)
         if columns is not None:
             self._tfxio = self._tfxio.Project(list(columns))
+
+    @classmethod
+    def of_file(cls, path: str, schema: schema_pb2.Schema) -> Source:
+        """One file of a split alone: gzipped TFRecords of tf.Examples."""
+        found = cls.__new__(cls)
+        payload = example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
+        found._tfxio = tfxio_utils.make_tfxio([path], ["Transform"], payload, schema=schema)
+        return found
 
     def specs(self) -> Mapping[str, tf.TypeSpec]:
         """Types of the raw features, as the schema has them."""
@@ -61,10 +70,19 @@ def _row_count(batch: Batch) -> int:
 
 def write(transformed: Iterable[Mapping[str, tf.Tensor]], schema: schema_pb2.Schema, directory: str) -> None:
     """Write batches of `schema` as one gzipped TFRecord file of tf.Examples in `directory`, named as TFX names it."""
+    tf.io.gfile.makedirs(directory)
+    write_file(transformed, schema, os.path.join(directory, name(0, 1)))
+
+
+def name(number: int, of: int) -> str:
+    """One file's name among those of a split."""
+    return f"transformed_examples-{number:05d}-of-{of:05d}.gz"
+
+
+def write_file(transformed: Iterable[Mapping[str, tf.Tensor]], schema: schema_pb2.Schema, path: str) -> None:
+    """As `write`, to a file."""
     converter = impl_helper.make_tensor_to_arrow_converter(schema)
     encoder = example_coder.RecordBatchToExamplesEncoder(schema)
-    tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, "transformed_examples-00000-of-00001.gz")
     options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=_GZIP_LEVEL)
     with tf.io.TFRecordWriter(path, options) as writer:
         for batch in transformed:

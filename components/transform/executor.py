@@ -1,4 +1,4 @@
-"""Executor of Transform: in this process below a size, TFX's own on Beam above it."""
+"""Executor of Transform: in this process below a size, above it and on a cluster TFX's own analysis on Beam."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tfx.utils import io_utils, json_utils
 
 from components import beam_pipelines
 from components.beam_executor import BeamExecutor
-from components.transform import analysis, batches
+from components.transform import analysis, batches, materialize
 from components.transform.sample import write_sample
 
 Artifacts = dict[str, list[types.Artifact]]
@@ -41,10 +41,7 @@ class Executor(BeamExecutor, stock.Executor):
         reason = self._do_in_process(input_dict, output_dict, exec_properties)
         if reason is not None:
             logging.info("Transform goes to Beam: %s.", reason)
-            super().Do(input_dict, output_dict, exec_properties)
-            for artifacts in output_dict.values():
-                for artifact in artifacts:
-                    beam_pipelines.sweep(artifact.uri)
+            self._do_with_beam(input_dict, output_dict, exec_properties)
         job = _Job.of(input_dict, output_dict, exec_properties)
         graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         write_sample(job.examples, job.splits.transform[-1], graph)
@@ -58,8 +55,7 @@ class Executor(BeamExecutor, stock.Executor):
             return "a cluster is there for it"
         if not analysis.supported_version():
             return f"TensorFlow Transform {tft.__version__} is not one of {', '.join(analysis.SUPPORTED_VERSIONS)}"
-        payload, _ = tfxio_utils.resolve_payload_format_and_data_view_uri(job.examples)
-        if payload != example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE or len(job.examples) != 1:
+        if not job.of_examples:
             return "the examples are not one artifact of tf.Examples"
         with tempfile.TemporaryDirectory(prefix="transform-") as scratch:
             source = batches.Source(job.examples, job.splits.analyze[0], job.schema)
@@ -74,6 +70,25 @@ class Executor(BeamExecutor, stock.Executor):
                 analyzed[split] = rows
             self._write(job, traced, analyzed)
         return None
+
+    def _do_with_beam(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
+        """TFX's analysis and graph; of tf.Examples, the transformed rows in files of our own."""
+        job, key = _Job.of(input_dict, output_dict, exec_properties), standard_component_specs.TRANSFORMED_EXAMPLES_KEY
+        transformed = output_dict[key]
+        if not job.of_examples:
+            super().Do(input_dict, output_dict, exec_properties)
+        else:
+            outputs = {name: artifacts for name, artifacts in output_dict.items() if name != key}
+            super().Do(input_dict, outputs, exec_properties)
+            graph = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+            executor_utils.SetSplitNames(job.splits.transform, transformed)
+            with self._make_beam_pipeline() as pipeline:
+                work = materialize.tasks(job.examples, transformed, job.splits.transform)
+                materialize.write(pipeline, work, graph, job.schema)
+            materialize.clean(transformed)
+        for artifacts in output_dict.values():
+            for artifact in artifacts:
+                beam_pipelines.sweep(artifact.uri)
 
     def _write(self, job: _Job, traced: analysis.Analysis, analyzed: dict[str, list[analysis.Batch]]) -> None:
         replacements = traced.run([batch for rows in analyzed.values() for batch in rows])
@@ -101,6 +116,12 @@ class _Job:
     splits: transform_pb2.SplitsConfig
     preprocess: analysis.Preprocess
     in_process_rows: int
+
+    @property
+    def of_examples(self) -> bool:
+        """Whether the input is one artifact of tf.Examples."""
+        payload, _ = tfxio_utils.resolve_payload_format_and_data_view_uri(self.examples)
+        return payload == example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE and len(self.examples) == 1
 
     @classmethod
     def of(cls, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> _Job:

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.transform import executor as stock
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import transform_pb2
 from tfx.types import Channel, artifact_utils, standard_artifacts
@@ -23,6 +24,7 @@ from tfx.utils import proto_utils
 from components.transform import analysis
 from components.transform.component import Transform
 from components.transform.executor import Executor
+from components.transform.sample import RAW_SAMPLE
 
 SAMPLE = pathlib.Path(__file__).parents[2] / "data" / "sample" / "2013-05.parquet"
 FEATURES: dict[str, Any] = {
@@ -120,7 +122,13 @@ def _inputs(folder: pathlib.Path, splits: Mapping[str, list[dict[str, Any]]]) ->
     return {"examples": [examples], "schema": [schema_artifact]}
 
 
-def _run(folder: pathlib.Path, inputs: dict[str, list[Any]], function: str, in_process_rows: int) -> pathlib.Path:
+def _run(
+    folder: pathlib.Path,
+    inputs: dict[str, list[Any]],
+    function: str,
+    in_process_rows: int,
+    executor: type[stock.Executor] = Executor,
+) -> pathlib.Path:
     graph, transformed = standard_artifacts.TransformGraph(), standard_artifacts.Examples()
     graph.uri, transformed.uri = str(folder / "graph"), str(folder / "transformed")
     splits = transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "tune"])
@@ -128,7 +136,7 @@ def _run(folder: pathlib.Path, inputs: dict[str, list[Any]], function: str, in_p
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[], tmp_dir=str(folder / "tmp"), unique_id="1"
     )
-    Executor(context).Do(
+    executor(context).Do(
         inputs,
         {"transform_graph": [graph], "transformed_examples": [transformed]},
         {
@@ -159,23 +167,32 @@ def _files(folder: pathlib.Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-@pytest.mark.parametrize("function", ["pipeline.preprocessing.preprocessing_fn", f"{__name__}.two_phases"])
-def test_same_as_stock(function: str, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("function", "executor"),
+    [("pipeline.preprocessing.preprocessing_fn", Executor), (f"{__name__}.two_phases", stock.Executor)],
+)
+def test_same_on_beam_and_as_stock(
+    function: str, executor: type[stock.Executor], tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
     rows = _rows()
     size = len(rows) * 3 // 4
     inputs = _inputs(tmp_path, {"train": rows[:size], "tune": rows[size:]})
     ours = _run(tmp_path / "ours", inputs, function, size)
     with caplog.at_level(logging.INFO, logger="absl"):
-        stock = _run(tmp_path / "stock", inputs, function, size - 1)
-    assert f"Transform goes to Beam: split train has more than {size - 1} rows." in caplog.text
+        other = _run(tmp_path / "other", inputs, function, size - 1, executor)
+    if executor is Executor:
+        assert f"Transform goes to Beam: split train has more than {size - 1} rows." in caplog.text
+        written = [p.name for p in sorted((other / "transformed").rglob("*")) if p.is_file()]
+        assert written == [f"transformed_examples-0000{n}-of-00002.gz" for n in (0, 1)] * 2
 
-    in_process, on_beam = _files(ours / "graph"), _files(stock / "graph")
+    in_process, on_beam = _files(ours / "graph"), _files(other / "graph")
+    in_process.pop(RAW_SAMPLE), on_beam.pop(RAW_SAMPLE, None)
     assert set(in_process) == set(on_beam)
     for name in in_process:
         if "/assets/" in name or name.startswith(("metadata/", "transformed_metadata/")):
             assert in_process[name] == on_beam[name], name
     for split in ("train", "tune"):
-        mine, theirs = _transformed(ours, split), _transformed(stock, split)
+        mine, theirs = _transformed(ours, split), _transformed(other, split)
         assert set(mine) == set(theirs)
         for name, values in mine.items():
             np.testing.assert_allclose(values, theirs[name], rtol=1e-6, atol=1e-7, err_msg=f"{split} {name}")
