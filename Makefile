@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Each does all the set-up it needs; doing it twice costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint job-server notebooks lock clean
+.PHONY: help setup run test test-all lint flink-test job-server notebooks lock clean
 MAKEFLAGS += --no-print-directory
 
 # Where bytecode is not written, importing TFX costs 16 s of CPU instead of 4.5, each time.
@@ -36,6 +36,10 @@ lint: setup ## ruff, mypy, import-linter
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+flink-test: setup ## Beam's part of the pipeline on a real Flink cluster, which is fetched (400 MB) and started here
+	@$(BIN)/python tools/flink.py fetch
+	@$(BIN)/pytest tests/flink -m flink
 
 job-server: setup ## The Beam job server that `run --beam flink --flink-master` starts, from Maven
 	@$(BIN)/python tools/flink.py job-server

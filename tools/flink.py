@@ -78,7 +78,8 @@ class Cluster:
         """JobManager and one TaskManager; returns when both are ready."""
         for name in ("conf", "log", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        (self.folder / "conf" / "flink-conf.yaml").write_text("".join(f"{k}: {v}\n" for k, v in self._settings()))
+        made = settings(self.folder, self.rest, self._rpc, self.slots)
+        (self.folder / "conf" / "flink-conf.yaml").write_text("".join(f"{k}: {v}\n" for k, v in made))
         (self.folder / "conf" / "log4j.properties").write_text(_LOGGING)
         entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
         self._job_manager = self._process("jobmanager", "GET_JM_RESOURCE_PARAMS", entry, ["--executionMode", "cluster"])
@@ -122,37 +123,6 @@ class Cluster:
                 process.kill()
                 process.wait()
 
-    def _settings(self) -> list[tuple[str, object]]:
-        """As measured for TFX's pipelines (docs/beam.md); a small machine's heartbeats."""
-        return [
-            ("jobmanager.rpc.address", "127.0.0.1"),
-            ("jobmanager.rpc.port", self._rpc),
-            ("jobmanager.bind-host", "127.0.0.1"),
-            ("jobmanager.memory.process.size", "1024m"),
-            ("rest.address", "127.0.0.1"),
-            ("rest.bind-address", "127.0.0.1"),
-            ("rest.port", self.rest),
-            ("taskmanager.host", "127.0.0.1"),
-            ("taskmanager.bind-host", "127.0.0.1"),
-            ("taskmanager.numberOfTaskSlots", self.slots),
-            ("parallelism.default", self.slots),
-            ("taskmanager.memory.process.size", "4096m"),
-            ("taskmanager.memory.network.min", "512m"),
-            ("taskmanager.memory.network.max", "512m"),
-            ("taskmanager.network.sort-shuffle.min-buffers", 64),
-            ("taskmanager.memory.task.off-heap.size", "768m"),
-            ("taskmanager.memory.framework.off-heap.size", "256m"),
-            ("taskmanager.memory.managed.fraction", 0.2),
-            ("classloader.resolve-order", "parent-first"),
-            ("restart-strategy.type", "fixed-delay"),
-            ("restart-strategy.fixed-delay.attempts", 3),
-            ("restart-strategy.fixed-delay.delay", "5 s"),
-            ("heartbeat.interval", 3000),
-            ("heartbeat.timeout", 15000),
-            ("slot.request.timeout", 60000),
-            ("io.tmp.dirs", self.folder / "tmp"),
-        ]
-
     def _process(self, name: str, memory: str, entry: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         conf = self.folder / "conf"
         logging = [f"-Dlog.file={self.folder / 'log' / name}.log", f"-Dlog4j.configurationFile={conf}/log4j.properties"]
@@ -186,6 +156,38 @@ class Cluster:
                     f"Flink's {what} was not ready in {_READY_SECONDS:.0f} s (logs: {self.folder / 'log'})"
                 )
             time.sleep(0.2)
+
+
+def settings(folder: Path, rest: int, rpc: int, slots: int) -> list[tuple[str, object]]:
+    """As measured for TFX's pipelines (docs/beam.md); a small machine's heartbeats."""
+    return [
+        ("jobmanager.rpc.address", "127.0.0.1"),
+        ("jobmanager.rpc.port", rpc),
+        ("jobmanager.bind-host", "127.0.0.1"),
+        ("jobmanager.memory.process.size", "1024m"),
+        ("rest.address", "127.0.0.1"),
+        ("rest.bind-address", "127.0.0.1"),
+        ("rest.port", rest),
+        ("taskmanager.host", "127.0.0.1"),
+        ("taskmanager.bind-host", "127.0.0.1"),
+        ("taskmanager.numberOfTaskSlots", slots),
+        ("parallelism.default", slots),
+        ("taskmanager.memory.process.size", "4096m"),
+        ("taskmanager.memory.network.min", "512m"),
+        ("taskmanager.memory.network.max", "512m"),
+        ("taskmanager.network.sort-shuffle.min-buffers", 64),
+        ("taskmanager.memory.task.off-heap.size", "768m"),
+        ("taskmanager.memory.framework.off-heap.size", "256m"),
+        ("taskmanager.memory.managed.fraction", 0.2),
+        ("classloader.resolve-order", "parent-first"),
+        ("restart-strategy.type", "fixed-delay"),
+        ("restart-strategy.fixed-delay.attempts", 3),
+        ("restart-strategy.fixed-delay.delay", "5 s"),
+        ("heartbeat.interval", 3000),
+        ("heartbeat.timeout", 15000),
+        ("slot.request.timeout", 60000),
+        ("io.tmp.dirs", folder / "tmp"),
+    ]
 
 
 @contextlib.contextmanager
