@@ -64,6 +64,9 @@ def command(
 
     With --check: look at a compiled pipeline, TFX's, the kfp SDK's or this one's, for what Kubeflow (or Vertex) would
     refuse and what would fail there at run time. Exit code 0: no error; 1: errors; 2: FILE is no pipeline.
+
+    With --run-local: run one here as the cluster's driver and launcher would, a process a task, artifacts through an
+    object store or a folder. Exit codes as `spanwise run`.
     """
     if checked is not None:
         return _check(checked, cast(Target, target), output_format)

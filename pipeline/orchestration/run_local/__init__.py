@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
@@ -23,11 +22,11 @@ from pipeline.observe import NodeRun
 from pipeline.orchestration.run_local.driver import Ended, RunOf
 from pipeline.orchestration.run_local.launcher import Place
 from pipeline.orchestration.run_local.running import Running
-from pipeline.orchestration.run_local.spec import Spec, read
+from pipeline.orchestration.run_local.spec import Spec, parsed, read
 from pipeline.products import of_outputs
 from pipeline.progress import Progress
 
-__all__ = ["Ran", "Spec", "read", "run", "standing_in"]
+__all__ = ["Ran", "Spec", "parsed", "read", "run", "standing_in"]
 
 _CODES = (ExitCode.USAGE, ExitCode.BLOCKED, ExitCode.NOT_BLESSED, ExitCode.SERVING_FAILED)
 
@@ -57,7 +56,12 @@ class Ran:
 
 
 def run(
-    spec: Spec, folder: pathlib.Path, screen: TextIO, parameters: Mapping[str, Any], root: str | None = None
+    spec: Spec,
+    folder: pathlib.Path,
+    screen: TextIO,
+    parameters: Mapping[str, Any],
+    root: str | None = None,
+    identity: str | None = None,
 ) -> Ran:
     """Run a spec.
 
@@ -67,8 +71,9 @@ def run(
       screen: a line a task, and what the last one said.
       parameters: of the run.
       root: pipeline root, an object URI; None: the spec's.
+      identity: the run's id; None: a new one.
     """
-    identity = str(uuid.uuid4())
+    identity = identity or str(uuid.uuid4())
     progress = Progress(screen, lambda spent: said.get(spent.node, ""))
     said: dict[str, str] = {}
 
@@ -100,11 +105,6 @@ def standing_in(folder: pathlib.Path | None) -> Iterator[None]:
             os.environ.pop(objects.STAND_IN)
             if before is not None:
                 os.environ[objects.STAND_IN] = before
-
-
-def clear(ran: Ran) -> None:
-    """Delete what is only there for looking into a failure."""
-    shutil.rmtree(ran.folder, ignore_errors=True)
 
 
 def _words(task: str, ended: Ended, folder: pathlib.Path) -> str:

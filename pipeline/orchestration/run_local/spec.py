@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -42,14 +41,22 @@ def read(path: pathlib.Path) -> Spec:
     Raises:
       UsageError: it is not one; the message says what it is not.
     """
+    try:
+        return parsed(path.read_text("utf-8"), str(path))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: neither YAML nor JSON: {error}.") from error
+
+
+def parsed(text: str, name: str) -> Spec:
+    """As `read`, of a text that is the content of the file `name`."""
     import yaml
 
     try:
-        documents = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each is not None]
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: neither YAML nor JSON: {str(error).splitlines()[0]}.") from error
+        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    except yaml.YAMLError as error:
+        raise UsageError(f"{name}: neither YAML nor JSON: {str(error).splitlines()[0]}.") from error
     first = documents[0] if documents and isinstance(documents[0], dict) else {}
     job = first if "pipelineSpec" in first else {}
     spec = job.get("pipelineSpec", first)
@@ -68,11 +75,6 @@ def read(path: pathlib.Path) -> Spec:
         )
     except (LookupError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path}: not a compiled pipeline ({type(error).__name__}: {error}). "
+            f"{name}: not a compiled pipeline ({type(error).__name__}: {error}). "
             "Allowed: what `spanwise compile`, kfp's or TFX's compiler writes."
         ) from error
-
-
-def json_text(value: Any) -> str:
-    """One line."""
-    return json.dumps(value, separators=(",", ":"))
