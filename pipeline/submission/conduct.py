@@ -16,12 +16,14 @@ from pipeline import report, summary
 from pipeline.choosing import NothingNext
 from pipeline.console import json_text, libraries_to, say
 from pipeline.inputs import Selection
+from pipeline.orchestration.compiling import Compiled
 from pipeline.orchestration.place import ClusterWorkspace
 from pipeline.progress import Progress
 from pipeline.records import RunRecord
 from pipeline.submission import clusters, ending, sending
 from pipeline.submission.clusters import Access, Cluster
-from pipeline.submission.following import Follower, LostSight
+from pipeline.submission.connection import NotThere
+from pipeline.submission.following import ENDED, Follower, LostSight
 from pipeline.submission.sending import Choice
 from pipeline.workspace import Workspace
 
@@ -44,31 +46,48 @@ class Conductor:
         self._here, self._workspace, self._access, self._as_json = here, workspace, access, as_json
 
     def submit(self, choice: Choice, image: str | None, note: str, *, again: bool, wait: bool) -> int:
-        """Start a run, or tell of the one that has answered; returns the exit code."""
+        """Start a run, or tell of the one that has answered or is at work; returns the exit code."""
         with self._screen() as screen, _interruptible():
             cluster = clusters.connected(self._workspace, self._access)
             with self._workspace.lock(wait=_WAIT_SECONDS, waiting=lambda text: say(text, screen)):
                 try:
                     selection = sending.selected(self._here, self._workspace, choice)
                 except NothingNext as nothing:
-                    say(f"Nothing to submit: {nothing}", screen)
-                    self._object({"state": "nothing", "message": str(nothing)})
-                    return int(ExitCode.DONE)
-                if not again and (record := sending.answered(self._workspace, selection)) is not None:
-                    return self._answered(record, screen)
-                say(self._title(selection), screen)
-                compiled = sending.sent(
-                    self._workspace, selection, self._access.target, image, lambda text: say(text, screen)
-                )
-            started = cluster.start(compiled, self._name(selection), note)
-            page = cluster.page_of(started.id)
-            say(f"  Started  {started.id}\n  Page     {page}", screen)
-            if wait:
-                return self._followed(cluster, started.id, screen)
-            say(f"  Follow   {self._again('--follow', started.id)}", screen)
-            facts = {"id": started.id, "page": page, "pipeline_version": started.version, "state": "started"}
-            self._object({**facts, "span": selection.span.name, "key": selection.key, "root": self._workspace.uri})
-            return int(ExitCode.DONE)
+                    return self._nothing(nothing, screen)
+                going = None if again else self._at_work(cluster, selection)
+                # Asked for in this order: a run that ends in between is found by its record.
+                record = None if again or going else sending.answered(self._workspace, selection)
+                compiled = None if going or record else self._sent(selection, image, screen)
+            if record is not None:
+                return self._answered(record, screen)
+            if compiled is None:
+                return self._joined(cluster, str(going), wait, screen)
+            return self._start(cluster, compiled, note, wait, screen)
+
+    def _sent(self, selection: Selection, image: str | None, screen: TextIO) -> Compiled:
+        train = selection.window.train
+        trained = f"{train[0].name} to {train[-1].name}" if len(train) > 1 else train[0].name
+        project, span = self._workspace.project.name, selection.span.name
+        say(f"spanwise  {project}  span {span}  trained on {trained}", screen)
+        return sending.sent(self._workspace, selection, self._access.target, image, lambda text: say(text, screen))
+
+    def _start(self, cluster: Cluster, compiled: Compiled, note: str, wait: bool, screen: TextIO) -> int:
+        selection = compiled.selection
+        started = cluster.start(compiled, self._name(selection), note)
+        sending.note_submitted(self._workspace, selection.key, self._access.target, started.id)
+        page = cluster.page_of(started.id)
+        say(f"  Started  {started.id}\n  Page     {page}", screen)
+        if wait:
+            return self._followed(cluster, started.id, screen)
+        say(f"  Follow   {self._again('--follow', started.id)}", screen)
+        facts = {"id": started.id, "page": page, "pipeline_version": started.version, "state": "started"}
+        self._object({**facts, "span": selection.span.name, "key": selection.key, "root": self._workspace.uri})
+        return int(ExitCode.DONE)
+
+    def _nothing(self, why: NothingNext, screen: TextIO) -> int:
+        say(f"Nothing to submit: {why}", screen)
+        self._object({"state": "nothing", "message": str(why)})
+        return int(ExitCode.DONE)
 
     def follow(self, run: str) -> int:
         """Follow a run that was started before; returns its exit code."""
@@ -113,10 +132,22 @@ class Conductor:
         self._object({**record.as_json(), "report": report.made(self._workspace, record), "page": None})
         return int(record.exit_code)
 
-    def _title(self, selection: Selection) -> str:
-        train = selection.window.train
-        trained = f"{train[0].name} to {train[-1].name}" if len(train) > 1 else train[0].name
-        return f"spanwise  {self._workspace.project.name}  span {selection.span.name}  trained on {trained}"
+    def _at_work(self, cluster: Cluster, selection: Selection) -> str | None:
+        """A run of the same key that has not ended: another would only get in its way."""
+        run = sending.at_work(self._workspace, selection.key, self._access.target)
+        with contextlib.suppress(NotThere):
+            if run is not None and cluster.look(run).state not in ENDED:
+                return run
+        return None
+
+    def _joined(self, cluster: Cluster, run: str, wait: bool, screen: TextIO) -> int:
+        page = cluster.page_of(run)
+        say(f"Run {run} of the same span and files is at work already; nothing was started.\n  Page     {page}", screen)
+        if wait:
+            return self._followed(cluster, run, screen)
+        say(f"  Follow   {self._again('--follow', run)}", screen)
+        self._object({"id": run, "page": page, "state": "running"})
+        return int(ExitCode.DONE)
 
     def _name(self, selection: Selection) -> str:
         now = datetime.datetime.now(datetime.timezone.utc)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import os
 import pathlib
 from collections.abc import Callable
 from typing import cast
 
+from components import objects
 from components.mirror import Mirror
 from pipeline import choosing, span_files
 from pipeline.inputs import Selection
@@ -34,7 +36,7 @@ def mirror_of(workspace: ClusterWorkspace) -> Mirror:
 
 
 def selected(here: Workspace, workspace: ClusterWorkspace, choice: Choice) -> Selection:
-    """Bring pointers, versions and records, and choose the span by them. The caller holds the mirror's lock.
+    """Bring pointers and versions, and choose the span by them. The caller holds the mirror's lock.
 
     Args:
       here: The project with its local root, whose cache holds spans from a bucket.
@@ -46,10 +48,7 @@ def selected(here: Workspace, workspace: ClusterWorkspace, choice: Choice) -> Se
       UsageError: The span is not there, has no window, or changed after it was accepted.
       SpanwiseError: The root cannot be read.
     """
-    mirror = exchange.bring(workspace)
-    mirror.pull_records()
-    for record in newest_first(mirror.store):  # whoever looks for the newest run looks at its file's time
-        _date(mirror.store.runs / record.id / "run.json", record)
+    exchange.bring(workspace)
     found = span_files.found(here)
     span = choosing.one(workspace, found, choice.span, choice.next)
     return compiling.select(workspace, found, span.name, replace=choice.replace)
@@ -64,11 +63,14 @@ def _date(path: pathlib.Path, record: RunRecord) -> None:
 
 
 def answered(workspace: ClusterWorkspace, selection: Selection) -> RunRecord | None:
-    """The newest run of the same key that ended in a push or a blocked verdict, if what it left is in place.
+    """Bring records of runs; the newest of the same key that ended in a push or a blocked verdict, if that is in place.
 
     `records.finished` asks the same of a root on this machine, where statistics and models are files.
     """
     store, champion = workspace.store, workspace.store.champion()
+    mirror_of(workspace).pull_records()
+    for record in newest_first(store):  # whoever looks for the newest run looks at its file's time
+        _date(store.runs / record.id / "run.json", record)
     for record in sorted(newest_first(store), key=age, reverse=True):
         if record.key != selection.key:
             continue
@@ -80,6 +82,29 @@ def answered(workspace: ClusterWorkspace, selection: Selection) -> RunRecord | N
         if record.state == "done" and accepted and (pushed.is_dir() or later):
             return record
     return None
+
+
+def at_work(workspace: ClusterWorkspace, key: str, target: str) -> str | None:
+    """The run of this key that was submitted last; whether it has ended, its orchestrator knows."""
+    content = objects.read(_submitted(workspace, key))
+    try:
+        value = json.loads(content.data) if content is not None else {}
+        return str(value["run"]) if value.get("target") == target else None
+    except (ValueError, LookupError, AttributeError):
+        return None
+
+
+def note_submitted(workspace: ClusterWorkspace, key: str, target: str, run: str) -> None:
+    """Let the next submit of the same key find this run.
+
+    Raises:
+      SpanwiseError: The root cannot be written.
+    """
+    objects.write(_submitted(workspace, key), json.dumps({"run": run, "target": target}).encode())
+
+
+def _submitted(workspace: ClusterWorkspace, key: str) -> str:
+    return f"{workspace.project_uri}/submitted/{key}.json"
 
 
 def sent(

@@ -280,6 +280,21 @@ def test_ctrl_c_leaves_the_run_and_says_how_to_follow_and_end_it(
         _submit(server, "--end", run)
 
 
+def test_a_run_that_is_at_work_is_joined(
+    bench: Workbench, server: KfpServer, script: _Script, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As when the pod that submitted was drained, and its successor submits the same."""
+    let_go = threading.Event()
+    script.before_end = lambda _: let_go.wait(30)  # type: ignore[assignment,return-value]
+    assert _submit(server, "--format", "json") == 0
+    run = json.loads(capfd.readouterr().out)["id"]
+    assert _submit(server) == 0
+    assert f"Run {run} of the same span and files is at work already" in capfd.readouterr().out
+    threading.Timer(1.0, let_go.set).start()
+    assert _submit(server, "--wait") == 0
+    assert "  Pushed   " in capfd.readouterr().out and list(server.runs) == [run]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
