@@ -64,7 +64,7 @@ class Cluster:
 
     def __init__(self, folder: Path, slots: int = 2) -> None:
         self.folder, self.slots = folder, slots
-        self.rest, self._rpc = _free_ports(2)
+        self.rest, self._rpc = free_ports(2)
         self.task_managers: list[subprocess.Popen[bytes]] = []
         self._job_manager: subprocess.Popen[bytes] | None = None
         self._classes = ":".join([*map(str, sorted((flink() / "lib").glob("*.jar"))), str(job_server())])
@@ -135,7 +135,7 @@ class Cluster:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def _memory(self, what: str) -> tuple[list[str], list[str]]:
@@ -201,7 +201,7 @@ def cluster(folder: Path, slots: int = 2) -> Iterator[Cluster]:
         made.stop()
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:
@@ -209,7 +209,7 @@ def _free_ports(number: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: the kernel kills it when this process is gone (Linux's PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
