@@ -202,6 +202,7 @@ def cluster(folder: Path, slots: int = 2) -> Iterator[Cluster]:
 
 
 def free_ports(number: int) -> list[int]:
+    """Ports on loopback that nobody has now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
         for one in sockets:

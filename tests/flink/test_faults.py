@@ -83,8 +83,9 @@ def test_a_job_whose_task_manager_is_killed_begins_anew_on_another(
 def test_without_another_the_run_fails_with_a_sentence_and_the_next_picks_up(
     made: Workbench, whole_cluster: flink.Cluster
 ) -> None:
-    with (made.folder / "flights.toml").open("a") as stream:
-        stream.write("\n[beam]\ntimeout_minutes = 1\n")
+    project = made.folder / "flights.toml"
+    text = project.read_text()
+    project.write_text(f"{text}\n[beam]\ntimeout_minutes = 2\n")
     process = started(made, "run", *on(whole_cluster))
     job = running_job(whole_cluster, process, 2)
     whole_cluster.kill_task_manager()
@@ -101,6 +102,7 @@ def test_without_another_the_run_fails_with_a_sentence_and_the_next_picks_up(
         time.sleep(0.5)
 
     whole_cluster.add_task_manager()
+    project.write_text(text)
     made.spanwise("run", *on(whole_cluster), timeout=600)
     again = {row["node"]: row["wall"] for row in record(made, SPAN)["timings"]}
     assert made.versions == [1] and again["ExampleGen"] < 1.0, "what was finished is kept"
