@@ -1,6 +1,6 @@
 # The two commands: `make run` and `make test`. Each does all the set-up it needs; doing it twice costs a second.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all lint flink-test job-server notebooks lock clean
+.PHONY: help setup run test test-all lint flink-test job-server notebooks image lock clean
 MAKEFLAGS += --no-print-directory
 
 # Where bytecode is not written, importing TFX costs 16 s of CPU instead of 4.5, each time.
@@ -46,6 +46,9 @@ job-server: setup ## The Beam job server that `run --beam flink --flink-master` 
 
 notebooks: setup ## Execute the notebooks and render them to docs/notebooks
 	@$(BIN)/python tools/notebooks.py
+
+image: setup ## The container image for clusters: IMAGE=registry/name (docker or podman)
+	@tools/image
 
 lock: ## Renew requirements.lock from requirements.in
 	@uv=$$(tools/setup --uv) && "$$uv" pip compile requirements.in --upgrade --generate-hashes --quiet \

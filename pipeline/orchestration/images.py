@@ -18,7 +18,7 @@ from pipeline import __version__
 DEFAULT = "spanwise"
 _REPOSITORY = pathlib.Path(__file__).parents[2]
 _PACKAGES = ("pipeline", "components", "serving")
-_BESIDE = ("Dockerfile", "requirements.lock", "setup.py")
+_BESIDE = ("Dockerfile", "requirements.in", "requirements.lock", "build-constraints.txt", "tools/image_requirements.py")
 
 
 def full_name(name: str | None) -> str:
