@@ -19,6 +19,8 @@ RUN_ID = "{{$.pipeline_job_uuid}}"
 """Vertex fills it in. Open-source Kubeflow does so only where a parameter is this and nothing else, and would then
 never find the task in its cache: there the entrypoint reads the id from `$KFP_RUN_ID` or from its output URIs."""
 EXECUTOR_INPUT = "{{$}}"
+REPORT = "Report"
+"""Id of the exit handler's task."""
 REPORT_OUTPUTS: Mapping[str, str] = {"metrics": "system.Metrics", "report": "system.HTML"}
 """Output artifacts of the exit handler's task: key -> schema title."""
 

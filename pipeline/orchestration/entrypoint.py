@@ -170,7 +170,7 @@ def _interrupted(*_: Any) -> None:
 
 def _task(said: argparse.Namespace) -> Task:
     given = ExecutorInput.parsed(said.executor_input)
-    run, mirror = given.run_id(said.run_id), Mirror(said.root, Mounts.of_environment())
+    run, mirror = given.run_id(said.run_id, said.node), Mirror(said.root, Mounts.of_environment())
     around = AROUND.get(said.executor, Around)(mirror, given.parameters, run, json.loads(said.expect))
     interface = Interface(**json.loads(said.interface))
     return Task(said.node, said.executor, run, interface, json.loads(said.beam), given, mirror, around)

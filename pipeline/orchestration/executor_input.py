@@ -7,6 +7,7 @@ metadata of its own; the launcher refuses a file with a field that it does not k
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -21,7 +22,6 @@ RUN_ID_VARIABLE = "KFP_RUN_ID"
 _LOGS = "executor-logs"
 _DRIVERS_OWN = re.compile(r"display_name|store_session_info|_kfp_.*")
 _PLACEHOLDER = "{{"
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ExecutorInput:
                 f"one in the place of {{{{$}}}}. Begins: {text[:120]!r}"
             ) from error
 
-    def run_id(self, argument: str) -> str:
+    def run_id(self, argument: str, task: str) -> str:
         """The run's id: the argument where it was filled in, else `$KFP_RUN_ID`, else from an output's URI.
 
         Output URIs end `/<run id>/<task>/<key>`, in later releases `/<run id>/<task>/<random id>/<key>`.
@@ -78,9 +78,9 @@ class ExecutorInput:
         if found := os.environ.get(RUN_ID_VARIABLE):
             return found
         for artifact in (each for several in self.outputs.values() for each in several):
-            for part in (artifact.uri.split("/")[-4:-3], artifact.uri.split("/")[-3:-2]):
-                if part and _ID.fullmatch(part[0]):
-                    return part[0]
+            for run, of in itertools.pairwise(artifact.uri.split("/")[-4:-1]):
+                if of == task:
+                    return run
         raise SpanwiseError(
             f"the id of this run is not known: {argument!r} was not filled in, {RUN_ID_VARIABLE} is not set, and no "
             "output's URI has one. Set it in the container's environment."

@@ -29,7 +29,7 @@ from components.mirror import Mirror
 from components.mounts import Mounts
 from pipeline import report, summary
 from pipeline.console import libraries_to
-from pipeline.orchestration import concluding
+from pipeline.orchestration import arguments, concluding
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, write_output
 from pipeline.orchestration.node_records import NodeRecord
 from pipeline.project import loading
@@ -41,9 +41,9 @@ _LARGE = ("Examples", "TransformGraph")
 _NOTIFY_SECONDS = 15
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Conclude the run; returns the exit code, 0 unless the conclusion itself could not be made."""
-    said = _parser().parse_args(arguments)
+    said = _parser().parse_args(argv)
     with libraries_to(pathlib.Path(tempfile.gettempdir()) / "spanwise-report.log") as (out, err):
         return _finish(said, out, err)
 
@@ -52,7 +52,7 @@ def _finish(said: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     try:
         given = ExecutorInput.parsed(said.executor_input)
         mirror = Mirror(said.root, Mounts.of_environment())
-        record = _record(json.loads(said.record), given.run_id(said.run_id), said.note)
+        record = _record(json.loads(said.record), given.run_id(said.run_id, arguments.REPORT), said.note)
         with tempfile.TemporaryDirectory(prefix="spanwise-") as folder, _in(folder):
             workspace = _workspace(mirror, said.project_file, pathlib.Path(folder))
             _conclude(workspace, mirror, record, json.loads(said.graph))

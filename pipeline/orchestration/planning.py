@@ -39,7 +39,6 @@ NEVER_CACHED = frozenset({"DataGate", "Admit", "Evaluator", "InfraCheck", "Pushe
 _MOVE_POINTERS = frozenset({"Admit", "Pusher"})
 # Those that fail in order to refuse: a second try would refuse again.
 NEVER_RETRIED = frozenset({"Admit", "InfraCheck"})
-REPORT = "Report"
 _YAML = {"STRING": "string", "INT": "integer", "FLOAT": "double"}
 
 NOTIFY = RunParameter("notify", "", "Web address that is told how the run ended; empty for none.")
@@ -207,11 +206,11 @@ def _ending(workspace: ClusterWorkspace, run_inputs: RunInputs, nodes: Sequence[
     container = Container(
         command=arguments.FINISH,
         arguments=tuple(told),
-        resources=_resources(cluster, REPORT),
+        resources=_resources(cluster, arguments.REPORT),
         retries=cluster.retries,
         cached=False,
     )
-    return Ending(REPORT, container, dict(arguments.REPORT_OUTPUTS))
+    return Ending(arguments.REPORT, container, dict(arguments.REPORT_OUTPUTS))
 
 
 def _placeholder(parameter: RunParameter) -> str:

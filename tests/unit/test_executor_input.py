@@ -74,21 +74,23 @@ def test_numbers_are_what_the_component_declared() -> None:
 def test_the_run_is_known_from_argument_variable_or_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KFP_RUN_ID", raising=False)
     given = ExecutorInput.parsed(sent())
-    assert given.run_id("from-vertex") == "from-vertex"
-    assert given.run_id("{{$.pipeline_job_uuid}}") == RUN
-    assert given.run_id("") == RUN
+    assert given.run_id("from-vertex", "Evaluator") == "from-vertex"
+    assert given.run_id("{{$.pipeline_job_uuid}}", "Evaluator") == RUN
+    assert given.run_id("", "Evaluator") == RUN
     monkeypatch.setenv("KFP_RUN_ID", "from-the-pod")
-    assert given.run_id("") == "from-the-pod"
+    assert given.run_id("", "Evaluator") == "from-the-pod"
 
 
 def test_the_run_is_known_from_older_drivers_outputs_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KFP_RUN_ID", raising=False)
     uri = f"minio://mlpipeline/v2/artifacts/flights/{RUN}/Evaluator/blessing"
     outputs = {"artifacts": {"blessing": {"artifacts": [{"uri": uri}]}}, "outputFile": "/tmp/x"}
-    assert ExecutorInput.parsed(sent(outputs=outputs)).run_id("") == RUN
+    assert ExecutorInput.parsed(sent(outputs=outputs)).run_id("", "Evaluator") == RUN
+    outputs["artifacts"]["blessing"]["artifacts"][0]["uri"] = uri.replace(RUN, "nightly-7")
+    assert ExecutorInput.parsed(sent(outputs=outputs)).run_id("", "Evaluator") == "nightly-7"
     outputs["artifacts"]["blessing"]["artifacts"][0]["uri"] = "s3://lake/somewhere/else/altogether/blessing"
     with pytest.raises(SpanwiseError, match="KFP_RUN_ID is not set"):
-        ExecutorInput.parsed(sent(outputs=outputs)).run_id("")
+        ExecutorInput.parsed(sent(outputs=outputs)).run_id("", "Evaluator")
 
 
 @pytest.mark.parametrize("text", ["{{$}}", "", "[]", '{"inputs": {}}', '{"outputs": {"outputFile": 3}}'])
