@@ -48,7 +48,7 @@ def test_kustomization_names_every_file_and_the_image() -> None:
 
 def test_it_calls_the_command_line_as_it_is() -> None:
     (container,) = _pod()["containers"]
-    assert container["command"] == ["spanwise", "submit"]
+    assert container["command"] == ["python", "-m", "pipeline", "submit"]
     context = submit.command.make_context("submit", list(container["args"]))
     assert context.params["next_"] and context.params["wait"] and context.params["span_name"] is None
     token = context.params["token_file"]
