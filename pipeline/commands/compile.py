@@ -19,7 +19,8 @@ from pipeline.orchestration.place import ClusterWorkspace
 @click.command("compile")
 @project_option
 @click.option("--target", type=click.Choice(list(SUFFIXES)), default="kubeflow", show_default=True)
-@click.option("--span", "span_name", metavar="ID", help="This span. Default: the first after the newest accepted one.")
+@click.option("--span", "span_name", metavar="ID", help="This span.")
+@click.option("--next", "next_", is_flag=True, help="The first span after the newest accepted one.")
 @click.option(
     "-o",
     "--output",
@@ -49,6 +50,7 @@ def command(
     project_file: pathlib.Path | None,
     target: str,
     span_name: str | None,
+    next_: bool,
     output: pathlib.Path | None,
     image: str | None,
     root: str | None,
@@ -59,8 +61,8 @@ def command(
 ) -> int:
     """Write the pipeline for one span as a file that Kubeflow Pipelines, or Vertex, takes.
 
-    Works offline and changes nothing elsewhere: baseline and champion are those that the last `spanwise submit` saw at
-    the root. The same input makes the same bytes.
+    Works offline and changes nothing elsewhere: span, baseline and champion are chosen as `spanwise run` chooses them,
+    by the state that the last `spanwise submit` saw at the root. The same input makes the same bytes.
 
     With --check: look at a compiled pipeline, TFX's, the kfp SDK's or this one's, for what Kubeflow (or Vertex) would
     refuse and what would fail there at run time. Exit code 0: no error; 1: errors; 2: FILE is no pipeline.
@@ -83,7 +85,7 @@ def command(
     if output is not None and output.is_dir():
         raise UsageError(f"-o {output}: is a folder. Name the file to write.")
     with libraries_to(pathlib.Path(os.devnull)), workspace.lock(wait=60.0):
-        selection = compiling.select(workspace, span_files.found(here), span_name)
+        selection = compiling.select(workspace, span_files.found(here), span_name, next_)
         compiled = compiling.compile_spec(workspace, selection, cast(Target, target), image)
     _write(workspace, compiled, output, output_format)
     return int(ExitCode.DONE)

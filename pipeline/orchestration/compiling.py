@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from components.errors import UsageError
-from pipeline import inputs, project, spans
+from pipeline import choosing, inputs, project, spans
 from pipeline.inputs import Selection
 from pipeline.orchestration import images, kubeflow, preflight, vertex
 from pipeline.orchestration.place import ClusterWorkspace
@@ -32,14 +32,20 @@ class Compiled:
 
 
 def select(
-    workspace: ClusterWorkspace, found: Sequence[Span], name: str | None = None, *, replace: bool = False
+    workspace: ClusterWorkspace,
+    found: Sequence[Span],
+    name: str | None = None,
+    next_: bool = False,
+    *,
+    replace: bool = False,
 ) -> Selection:
-    """What a run on the cluster would work on.
+    """What a run on the cluster would work on, chosen as `spanwise run` does, by the mirror's pointers.
 
     Args:
       workspace: From `place.at_cluster`.
       found: All spans, in span order.
-      name: The span; None takes the first after the newest accepted one, else that one again.
+      name: The span; None takes the newest accepted one again, or the first that can be run.
+      next_: Take the first span after the newest accepted one.
       replace: Take a changed file of an accepted span as its next version.
 
     Raises:
@@ -47,20 +53,12 @@ def select(
     """
     from components import tables
 
-    span = spans.span_named(found, name) if name is not None else _next(workspace, found)
+    span = choosing.one(workspace, found, name, next_)
     window = spans.window_for(found, span, workspace.project.window)
     selection = inputs.select(workspace, window, replace=replace)  # brings files that lie in a bucket
     types = {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
     project.check_columns(workspace.loaded, types)
     return selection
-
-
-def _next(workspace: ClusterWorkspace, found: Sequence[Span]) -> Span:
-    accepted = workspace.store.accepted()
-    following = spans.next_span(found, accepted, workspace.project.window)
-    newest = next((span for span in reversed(found) if span.name in accepted), None)
-    # Where there is neither, the last span's window says what is missing.
-    return following or newest or found[-1]
 
 
 def compile_spec(

@@ -84,7 +84,12 @@ def offline() -> Iterator[None]:
 
 
 def compiled(
-    bench: Workbench, target: Any = "kubeflow", root: str = ROOT, span: str | None = None, image: str | None = None
+    bench: Workbench,
+    target: Any = "kubeflow",
+    root: str = ROOT,
+    span: str | None = None,
+    image: str | None = None,
+    next_: bool = False,
 ) -> Any:
     from pipeline import spans
     from pipeline.orchestration import compiling
@@ -94,7 +99,7 @@ def compiled(
     workspace = at_cluster(open_workspace(bench.folder / "flights.toml"), root)
     found = spans.discover(workspace.project.data.spans, workspace.loaded.directory)
     with workspace.lock():
-        return compiling.compile_spec(workspace, compiling.select(workspace, found, span), target, image)
+        return compiling.compile_spec(workspace, compiling.select(workspace, found, span, next_), target, image)
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +292,8 @@ def test_baseline_and_champion_are_those_that_the_mirror_names(tmp_path: pathlib
     store = at_cluster(open_workspace(path), None).store
     store.accept(Accepted("2013-06", 1, files.sha256_file(bench.span("2013-06")), "statistics/2013-06/ab12"))
     store.crown(Champion(3, "2013-06", "imports/champion/cd34", f"{ROOT}/serving_models/flights/3"))
-    found = compiled(bench)
+    assert compiled(bench).selection.span.name == "2013-06"
+    found = compiled(bench, next_=True)
     assert found.selection.span.name == "2013-07"
     imports = {node.id: node.work.uri for node in found.plan.nodes if hasattr(node.work, "uri")}
     assert imports["BaselineStatistics"] == f"{ROOT}/flights/statistics/2013-06/ab12"
