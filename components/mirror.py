@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from components import files, objects
 from components.mounts import Mounts
 from components.objects import Content
-from components.store import Accepted, PointerMoved, Store
+from components.store import PointerMoved, Store
 
 POINTERS = ("accepted", "champion", "served")
 _RECORDS = ("run.json", "verdict.json", "measured.json")
@@ -166,23 +166,6 @@ class Mirror:
         """Take one file up, or delete it there if it is not in the mirror any more."""
         self.push(name) if (self.store.root / name).is_file() else objects.delete(f"{self.root}/{name}")
 
-    def pull_inputs(self, baseline: Accepted | None, earlier: Iterable[str], push: str) -> None:
-        """Bring what a run's inputs are made of: the baseline's statistics, the champion, the champion before it.
-
-        Args:
-          baseline: the span that will be held against; None for none.
-          earlier: names of the spans before the one that is run.
-          push: URI of `<push directory>/<project>`.
-        """
-        champion, spans = self.store.champion(), set(earlier)
-        self.pull_versions(push)
-        models = [champion.model] if champion is not None else []
-        if champion is not None and champion.span not in spans:
-            manifests = [_manifest(path) for path in self._versions(push)]
-            before = [m for m in manifests if m.get("span") in spans and int(m.get("version", 0)) < champion.version]
-            models += [f"imports/champion/{m['model_digest']}" for m in before[-1:]]
-        self.pull(*models, *([baseline.statistics] if baseline is not None else []))
-
     def pull_versions(self, push: str) -> None:
         """Bring names and manifests of pushed versions, and numbers that another push has reserved.
 
@@ -249,11 +232,6 @@ class Mirror:
 
     def _reserved(self) -> set[str]:
         return {name.removesuffix(".json") for name in objects.listed(f"{self.root}/pushes")}
-
-    def _versions(self, push: str) -> Iterator[pathlib.Path]:
-        folder = self.mounts.path(push)
-        numbers = [path for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-        yield from sorted(numbers, key=lambda path: int(path.name))
 
     def _write(self, path: pathlib.Path, data: bytes) -> None:
         """A JSON file with the mirror's paths for URIs; other bytes, and other JSON, as they are."""

@@ -23,15 +23,6 @@ NODES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def two_spans(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
-    """A root on which the first and the second span have been run, with the Beam orchestrator."""
-    bench = lay_out(tmp_path_factory.mktemp("two_spans"))
-    bench.spanwise("run", "--timings")
-    bench.spanwise("run", "--next")
-    return bench
-
-
 @pytest.fixture
 def after_two(two_spans: Workbench, tmp_path: pathlib.Path) -> Workbench:
     """A copy of it to spoil."""

@@ -209,23 +209,16 @@ def test_models_of_others_are_never_cleared(root: str, mirrors: Iterator[Mirror]
     assert objects.exists(f"{push_uri(root)}/7/saved_model.pb")
 
 
-def test_a_run_brings_what_its_inputs_are_made_of(root: str, mirrors: Iterator[Mirror]) -> None:
-    one, two = next(mirrors), next(mirrors)
-    push(one, root, publish(one, root, "a", "2013-06"))
-    push(two, root, publish(two, root, "b", "2013-07"))
-    objects.write(f"{root}/{ENTRY.statistics}/Split-eval/FeatureStats.pb", b"stats")
-    fresh = next(mirrors)
-    fresh.pull_pointers()
-
-    fresh.pull_inputs(ENTRY, ["2013-06"], push_uri(root))
-
-    assert fresh.store.has_statistics(ENTRY)
-    champion = fresh.store.champion()
-    assert champion is not None and (fresh.store.root / champion.model / "Format-Serving" / "saved_model.pb").is_file()
-    listed = versions.listed(fresh.mounts.path(push_uri(root)))
-    assert [v.manifest["span"] for v in listed] == ["2013-06", "2013-07"]
-    kept = fresh.store.imports("champion", listed[0].digest)
-    assert (kept / "Format-Serving" / "saved_model.pb").read_text() == "a", "the champion of before 2013-07"
+def test_records_of_all_runs_come_for_a_history(root: str, mirrors: Iterator[Mirror]) -> None:
+    for run in ("r1", "r2"):
+        objects.write(f"{root}/runs/{run}/run.json", f'{{"pushed": "{root}/x"}}'.encode())
+        objects.write(f"{root}/runs/{run}/report.html", b"large")
+        objects.write(f"{root}/runs/{run}/nodes/Admit.json", b"{}")
+    one = next(mirrors)
+    one.pull_records()
+    assert sorted(path.name for path in one.store.runs.rglob("*") if path.is_file()) == ["run.json", "run.json"]
+    found = json.loads((one.store.runs / "r2" / "run.json").read_text())
+    assert found["pushed"] == str(one.mounts.path(f"{root}/x"))
 
 
 def test_records_are_mapped_and_content_is_not(root: str, mirrors: Iterator[Mirror]) -> None:

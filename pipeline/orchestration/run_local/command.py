@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import signal
 import tempfile
-from collections.abc import Mapping, Sequence
-from typing import TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 from components.errors import UsageError
 from components.mounts import is_uri
@@ -51,9 +53,24 @@ def execute(request: Request, screen: TextIO) -> Ran:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="spanwise-run-local-"))
         where = f"{stand_in} for object storage" if stand_in else "object storage as the environment says"
         say(f"{spec.name}  {len(spec.executors)} tasks without containers  {where}", screen)
-        ran = run_local.run(spec, folder, screen, request.parameters, root)
+        with _stopping():
+            ran = run_local.run(spec, folder, screen, request.parameters, root)
     say(f"  Logs     {ran.folder}", screen)
     return ran
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """Let SIGTERM end the task that is at work as Ctrl-C does, and the run with it."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parameters(given: Sequence[str]) -> dict[str, str]:
