@@ -26,6 +26,11 @@ def of_outputs(node: str, outputs: _Outputs) -> str:
     return _WORDS[node](outputs) if node in _WORDS else ""
 
 
+def is_node(name: str) -> bool:
+    """Whether a task of that name is one of the pipeline's nodes, and not something of the orchestrator's."""
+    return name in _WORDS
+
+
 def _properties(outputs: _Outputs, key: str) -> Mapping[str, Any]:
     return outputs[key].properties if key in outputs else {}
 

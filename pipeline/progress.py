@@ -46,15 +46,20 @@ class Progress:
         """A node began."""
         if node in _SILENT:
             return
+        self.stop()
         if self._console.is_terminal and not self._gone:
             self._status = self._console.status(f"{node} ...")
             self._status.start()
 
-    def ended(self, run: NodeRun) -> None:
-        """A node ended, well or not."""
+    def stop(self) -> None:
+        """Show no node at work any more."""
         if self._status is not None:
             self._status.stop()
             self._status = None
+
+    def ended(self, run: NodeRun) -> None:
+        """A node ended, well or not."""
+        self.stop()
         if run.node in _SILENT:
             return
         stopped = isinstance(run.error, KeyboardInterrupt)

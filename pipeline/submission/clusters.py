@@ -7,9 +7,10 @@ import json
 import pathlib
 from typing import Any, Protocol
 
-from components.errors import SpanwiseError, UsageError
+from components.errors import UsageError
 from pipeline.orchestration.compiling import Compiled
 from pipeline.orchestration.place import ClusterWorkspace
+from pipeline.submission.connection import NotThere
 from pipeline.submission.following import Look
 
 
@@ -95,17 +96,15 @@ class _Kubeflow:
     """Kubeflow Pipelines: a pipeline a project, a version a spec."""
 
     def __init__(self, server: Any, project: str, description: str, experiment: str | None) -> None:
-        self._server, self._project = server, project
-        self._description, self._experiment = description, experiment or project
+        self._server, self._description, self._experiment = server, description, experiment or project
 
     def start(self, compiled: Compiled, name: str, note: str) -> Started:
         """See `Cluster`."""
         from pipeline.submission import publishing
 
         span = compiled.selection.span.name
-        version = publishing.publish(
-            self._server, self._project, self._description, span, compiled.text.encode("utf-8")
-        )
+        text = compiled.text.encode("utf-8")
+        version = publishing.publish(self._server, compiled.plan.name, self._description, span, text)
         request = publishing.Request(name, self._experiment, version, compiled.plan.root, {"note": note})
         return Started(publishing.start(self._server, request), version.name)
 
@@ -167,5 +166,5 @@ def known(cluster: Cluster, run: str) -> Look:
         raise UsageError(f"{run!r} is not the id of a run: it is the last part of its page's address.")
     try:
         return cluster.look(run)
-    except SpanwiseError as error:
-        raise type(error)(f"{error}\n  Ids are the last part of a run's page: {cluster.page_of('ID')}") from error
+    except NotThere as error:
+        raise NotThere(f"{error}\n  Ids are the last part of a run's page: {cluster.page_of('ID')}") from error

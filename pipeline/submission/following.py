@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from components.errors import SpanwiseError
 from pipeline.observe import NodeRun
+from pipeline.products import is_node
 from pipeline.progress import Progress
 from pipeline.submission.connection import Away
 
@@ -64,6 +64,7 @@ class Follower:
         self._look, self._nodes, self._progress, self._where = look, nodes, progress, where
         self._pause, self._clock = pause, clock
         self._shown: set[str] = set()
+        self._at = ""
         self._silent_since: float | None = None
         self._backoff = _FIRST
 
@@ -77,13 +78,18 @@ class Follower:
           LostSight: No answer for an hour.
           SpanwiseError: The orchestrator does not know the run, or who asks.
         """
+        try:
+            return self._followed()
+        finally:
+            self._progress.stop()
+
+    def _followed(self) -> Look:
         began, wait, hinted = self._clock(), _FIRST, False
         while True:
             looked = self._patiently(self._look)
             if looked is not None:
-                ended = looked.state in ENDED
-                self._show()
-                if ended:
+                self._show(looked)
+                if looked.state in ENDED:
                     return looked
                 if not hinted and not self._shown and self._clock() - began > _SLOW_START:
                     hinted = True
@@ -94,7 +100,7 @@ class Follower:
                 self._pause(wait)
                 wait = min(wait * 1.5, _LONGEST)
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def _patiently(self, ask: Callable[[], Look]) -> Look | None:
         """The answer; None where there is none now, after a pause."""
         try:
             answer = ask()
@@ -113,8 +119,8 @@ class Follower:
         self._silent_since, self._backoff = None, _FIRST
         return answer
 
-    def _show(self) -> None:
-        """A line for each node that ended since the last look."""
+    def _show(self, looked: Look) -> None:
+        """A line for each node that ended since the last look; which one is at work."""
         try:
             found = self._nodes()
         except SpanwiseError:
@@ -123,3 +129,8 @@ class Follower:
             if name not in self._shown:
                 self._shown.add(name)
                 self._progress.ended(run)
+                self._at = ""
+        at_work = (name for name, state in looked.tasks.items() if state == "RUNNING" and is_node(name))
+        if (now := next((name for name in at_work if name not in self._shown), "")) and now != self._at:
+            self._at = now
+            self._progress.started(now)

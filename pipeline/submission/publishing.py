@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import re
 import tempfile
 import time
 from collections.abc import Mapping
@@ -57,7 +58,9 @@ def publish(server: Kubeflow, name: str, description: str, span: str, spec: byte
       SpanwiseError: The server refuses it.
     """
     pipeline = _pipeline(server, name, description)
-    version = f"{span}-{files.sha256_bytes(spec)[:12]}"
+    # Names as Kubernetes takes them: servers may keep versions as its own resources.
+    readable = re.sub(r"[^a-z0-9]+", "-", span.lower()).strip("-")
+    version = f"{readable}-{files.sha256_bytes(spec)[:12]}"
     if (found := _version(server, pipeline, version)) is not None:
         return Version(pipeline, found, version, new=False)
     with tempfile.TemporaryDirectory() as folder:

@@ -83,8 +83,8 @@ def test_a_spec_is_laid_down_once_and_run_as_often_as_asked(server: KfpServer) -
     connection = Kubeflow(server.host + "/")
     first = publishing.publish(connection, "flights", "late or not", "2013-05", TEXT)
     again = publishing.publish(connection, "flights", "late or not", "2013-05", TEXT)
-    other = publishing.publish(connection, "flights", "late or not", "2013-06", TEXT)
-    assert first.new and other.new and first.name.startswith("2013-05-") and other.name.startswith("2013-06-")
+    other = publishing.publish(connection, "flights", "late or not", "Day=2013_06", TEXT)
+    assert first.new and other.new and first.name.startswith("2013-05-") and other.name.startswith("day-2013-06-")
     assert again == Version(first.pipeline, first.id, first.name, new=False)
     assert [one["display_name"] for one in server.pipelines.values()] == ["flights"]
     assert server.versions[first.id]["pipeline_spec"] == SPEC
@@ -303,6 +303,27 @@ def test_each_node_is_a_line_once() -> None:
         ["ok", "ExampleGen", "1.5", "s", "what", "ExampleGen", "made"],
         ["ok", "Pusher", "1.5", "s", "what", "Pusher", "made"],
     ]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_node_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    looks = [Look("RUNNING", {"root": "RUNNING", "ExampleGen": "SUCCEEDED", "Trainer": "RUNNING"}), DONE]
+    shown, clock = _Terminal(), _Clock()
+    follower = Follower(
+        lambda: looks.pop(0) if len(looks) > 1 else looks[0],
+        lambda: {"ExampleGen": NodeRun("ExampleGen")},
+        Progress(shown, lambda run: ""),
+        "http://page",
+        pause=clock.pause,
+        clock=clock.time,
+    )
+    follower.to_the_end()
+    assert "Trainer ..." in shown.getvalue() and "root ..." not in shown.getvalue()
 
 
 def test_a_server_that_is_away_is_waited_for_ever_longer() -> None:

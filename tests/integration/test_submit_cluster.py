@@ -64,17 +64,22 @@ def _submit(
     )
 
 
+def _with_spans_in_the_bucket(folder: pathlib.Path) -> Workbench:
+    bench = lay_out(folder)
+    file = bench.folder / "flights.toml"
+    file.write_text(file.read_text().replace('"data/{SPAN}.parquet"', f'"{SPANS}/{{SPAN}}.parquet"'))
+    return bench
+
+
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Setting]:
     folder = tmp_path_factory.mktemp("cluster")
     patch = pytest.MonkeyPatch()
     with object_server.s3_server("spanwise-test", "data") as given:
         object_server.use(patch, given)
-        bench = lay_out(folder / "project")
+        bench = _with_spans_in_the_bucket(folder / "project")
         for name in ("2013-05", "2013-06"):
             objects.upload(bench.span(name), f"{SPANS}/{name}.parquet")
-        file = bench.folder / "flights.toml"
-        file.write_text(file.read_text().replace('"data/{SPAN}.parquet"', f'"{SPANS}/{{SPAN}}.parquet"'))
         cluster = LocalCluster(folder / "tasks", given)
         with KfpServer(cluster=cluster) as server:
             cluster.gate = held = threading.Event()
@@ -88,15 +93,24 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Setting]:
     patch.undo()
 
 
+def _run_here(bench: Workbench, given: dict[str, str]) -> dict[str, Any]:
+    result = subprocess.run(
+        bench.command("run", "--format", "json"),
+        cwd=bench.folder, env={**environment(), **given}, capture_output=True, text=True, timeout=600, check=True,
+    )  # fmt: skip
+    told: dict[str, Any] = json.loads(result.stdout)
+    return told
+
+
 def test_a_run_goes_through_and_ends_as_one_on_this_machine(setting: _Setting, tmp_path: pathlib.Path) -> None:
-    first, here = setting.first, lay_out(tmp_path / "here", spans=2)
+    first, here = setting.first, _with_spans_in_the_bucket(tmp_path / "here")
     assert first["state"] == "done" and first["pushed"] == f"{ROOT}/serving_models/flights/1"
     shown = [line.split()[:2] for line in first["screen"].splitlines() if line.startswith("  ok")]
     assert [name for _, name in shown] == [
         *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Admit"),
         *("Transform", "Trainer", "Evaluator", "InfraCheck", "Pusher"),
     ]
-    local = json.loads(here.spanwise("run", "--format", "json").stdout)
+    local = _run_here(here, setting.given)
     assert first["verdict"] == local["verdict"]
     assert first["metrics"]["challenger"]["overall"] == pytest.approx(local["metrics"]["challenger"]["overall"])
     assert first["identity"]["note"] == "the first" and first["runner"] == "cluster"
