@@ -26,6 +26,8 @@ VARIABLE = "SPANWISE_BEAM"
 _SHARD = re.compile(r"(.*)-(\d{5,})-of-(\d{5,})(?:\.[^/]*)?$")
 _HERE = ("", "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner")
 _RAISED = re.compile(r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Interrupt)): (.+)$", re.MULTILINE)
+_running: list[Any] = []
+"""Results of jobs on a cluster that are waited for."""
 _NOISE = re.compile(r"^(?:(?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error): ?|Error received from SDK harness[^:]*: ?)+")
 
 
@@ -42,6 +44,8 @@ def environment(options: Sequence[str], seconds: float | None = None) -> Iterato
     try:
         yield
     finally:
+        for result in list(_running):
+            _cancel(result)  # of a command that was told to stop while another thread waits for the job
         if before is None:
             del os.environ[VARIABLE]
         else:
@@ -78,6 +82,7 @@ class Pipeline(beam.Pipeline):
             result = super().run(test_runner_api)
         except Exception as error:
             raise SpanwiseError(f"The cluster did not take the Beam job: {_cause(error)}") from error
+        _running.append(result)
         try:
             state = result.wait_until_finish(duration=seconds * 1000 if seconds else None)
         except KeyboardInterrupt:
@@ -86,6 +91,8 @@ class Pipeline(beam.Pipeline):
         except Exception as error:
             what = f"The Beam job failed on the cluster, and nothing of it is kept: {_cause(error)}"
             raise SpanwiseError(what) from error
+        finally:
+            _running.remove(result)
         if state != "DONE":
             _cancel(result)
             raise SpanwiseError(
@@ -133,7 +140,7 @@ def _cause(error: Exception) -> str:
     text = str(error)
     if raised := _RAISED.findall(text.replace("\\n", "\n")):
         name, what = next((pair for pair in reversed(raised) if pair[0] in ("UsageError", "SpanwiseError")), raised[-1])
-        what = re.sub(r" \[while running '.*$", "", what.strip())
+        what = re.sub(r" \[while running '.*$", "", what.strip()).strip("\"'")
         return what if name in ("UsageError", "SpanwiseError") else f"{name}: {what}"
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return _NOISE.sub("", first.strip()) or first.strip()

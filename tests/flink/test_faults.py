@@ -108,6 +108,19 @@ def test_without_another_the_run_fails_with_a_sentence_and_the_next_picks_up(
     assert made.versions == [1] and again["ExampleGen"] < 1.0, "what was finished is kept"
 
 
+def test_a_run_that_is_told_to_stop_cancels_its_job(made: Workbench, cluster: flink.Cluster) -> None:
+    process = started(made, "run", *on(cluster))
+    job = running_job(cluster, process, 1)
+    process.terminate()
+    said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130 and "picks up what is finished" in said, said
+    deadline = time.monotonic() + 30
+    while known_jobs(cluster).get(job) != "CANCELED":
+        assert time.monotonic() < deadline, known_jobs(cluster).get(job)
+        time.sleep(0.2)
+
+
 def test_a_killed_run_leaves_no_job_server(made: Workbench, cluster: flink.Cluster) -> None:
     mark = "flink"
     command = made.command("run", *on(cluster))

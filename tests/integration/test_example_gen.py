@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfx.components.statistics_gen.executor import Executor as StockStatisticsGen
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import examples, files
+from components import beam_pipelines, examples, files
 from components.errors import SpanwiseError, UsageError
 from components.example_gen import executor
 from components.example_gen.component import ExampleGen
@@ -30,6 +30,9 @@ def part(path: pathlib.Path, start: int | None = None, end: int | None = None) -
     return {"path": str(path), "sha256": files.sha256_file(path), "from": start, "until": end}
 
 
+# Beam's own portable runner, in this process.
+CLUSTER = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+PIECES = {"train": 3, "tune": 2, "eval": 4}
 SPLITS = {"train": [part(MAY, None, CUT)], "tune": [part(MAY, CUT, None)], "eval": [part(JUNE)]}
 
 
@@ -88,12 +91,29 @@ def test_the_same_rows_are_the_same_bytes(in_process, tmp_path):
     assert content(run(tmp_path / "again", SPLITS)) == content(in_process)
 
 
-def test_beam_makes_the_same_examples(in_process, tmp_path):
-    by_beam = run(tmp_path / "beam-examples", SPLITS, in_process_rows=0)
+@pytest.mark.parametrize(
+    ("options", "in_process_rows"),
+    [([], 0), (CLUSTER, 10**6)],
+    ids=["above the size", "on a cluster, whatever the size"],
+)
+def test_beam_makes_the_same_examples_in_the_same_order(in_process, tmp_path, options, in_process_rows):
+    for path in (MAY, JUNE):
+        pq.write_table(pq.read_table(path), tmp_path / path.name, row_group_size=300)
+    splits = {
+        split: [{**one, **part(tmp_path / pathlib.Path(one["path"]).name, one["from"], one["until"])} for one in parts]
+        for split, parts in SPLITS.items()
+    }
+    with beam_pipelines.environment(options, 60):
+        by_beam = run(tmp_path / "beam-examples", splits, in_process_rows)
 
     for split in SPLITS:
-        assert sorted(records(by_beam, split)) == sorted(records(in_process, split))
+        assert records(by_beam, split) == records(in_process, split)
     assert content(by_beam)["counts.json"] == content(in_process)["counts.json"]
+    # One of May's row groups has rows of two splits.
+    assert {split: len(list(pathlib.Path(by_beam.uri, f"Split-{split}").iterdir())) for split in SPLITS} == PIECES
+    assert sorted(p.name for p in pathlib.Path(by_beam.uri).iterdir()) == [
+        "Split-eval", "Split-train", "Split-tune", "counts.json", "labels.json",
+    ]  # fmt: skip
 
 
 def test_stock_statistics_gen_reads_it(in_process, tmp_path):

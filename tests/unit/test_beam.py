@@ -7,9 +7,11 @@ import json
 import pathlib
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import apache_beam
 import click.testing
 import pytest
 from apache_beam.options import pipeline_options as beams
@@ -179,6 +181,38 @@ def test_one_of_two_files_is_not_a_set(tmp_path: pathlib.Path) -> None:
     (tmp_path / "data_tfrecord-00001-of-00002.gz").touch()
     with pytest.raises(SpanwiseError, match="not one whole set"):
         beam_pipelines.sweep(tmp_path)
+
+
+# Beam's own portable runner, in this process: jobs, workers and errors go the way that they go with Flink.
+EMBEDDED = ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"]
+
+
+def _refuse(_: int) -> None:
+    raise UsageError("spans/7.parquet: changed since this run began. Run again when it is written whole.")
+
+
+def _fail(_: int) -> None:
+    raise ValueError("seven")
+
+
+WORKED = [
+    (_refuse, "kept: spans/7.parquet: changed since this run began."),
+    (_fail, "kept: ValueError: seven"),
+]
+
+
+@pytest.mark.parametrize(("work", "words"), WORKED)
+def test_an_error_on_a_worker_comes_back_as_its_sentence(work: Any, words: str) -> None:
+    refused = pytest.raises(SpanwiseError, match=f"The Beam job failed on the cluster, and nothing of it is {words}")
+    with refused, beam_pipelines.Pipeline(EMBEDDED) as pipeline:
+        _ = pipeline | apache_beam.Create([7]) | apache_beam.Map(work)
+
+
+def test_a_job_that_takes_too_long_is_cancelled() -> None:
+    refused = pytest.raises(SpanwiseError, match=r"\[beam\] timeout_minutes.*was cancelled")
+    with refused, beam_pipelines.environment(EMBEDDED, 0.5), beam_pipelines.Pipeline(EMBEDDED) as pipeline:
+        _ = pipeline | apache_beam.Create([4.0]) | apache_beam.Map(time.sleep)
+    assert beam_pipelines._running == []
 
 
 def test_predict_takes_the_options(tmp_path: pathlib.Path) -> None:
