@@ -6,6 +6,9 @@ is known too early, and with its plane. Rows are sorted by scheduled departure; 
 same bytes. A file that is there already is left alone.
 
     spanwise data flights            or            python data/flights.py --to data/flights
+
+`--times 10` goes on for ten years, 120 spans and 3.4 million rows, to try size: each later year has the flights of 2013
+on the same dates (and none on 29 February).
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-SPANS = [f"2013-{month:02d}" for month in range(1, 13)]
+YEAR = 2013
+SPANS = [f"{YEAR}-{month:02d}" for month in range(1, 13)]
 LATE_MINUTES = 15
 WEATHER_LAG = datetime.timedelta(hours=2)
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
@@ -55,7 +59,9 @@ def lay_out(name: str, spans: list[str], change: Callable[[pa.Table], pa.Table],
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--to", type=pathlib.Path, default=pathlib.Path(__file__).parent / name, metavar="DIR")
     parser.add_argument("--format", choices=["parquet", "csv"], default="parquet")
+    parser.add_argument("--times", type=int, default=1, metavar="YEARS", help="the same again for so many years")
     arguments = parser.parse_args()
+    spans = [f"{int(span[:4]) + later}{span[4:]}" for later in range(arguments.times) for span in spans]
     files = {span: arguments.to / f"{span}.{arguments.format}" for span in spans}
     missing = {span: path for span, path in files.items() if not path.exists()}
     if not missing:
@@ -63,7 +69,8 @@ def lay_out(name: str, spans: list[str], change: Callable[[pa.Table], pa.Table],
         return
     flights = read_flights(source_folder())
     for span, path in missing.items():
-        table = change(flights.filter(pc.equal(flights["month"], int(span[-2:]))))
+        month = flights.filter(pc.equal(flights["month"], int(span[-2:])))
+        table = moved(change(month), int(span[:4]) - YEAR)
         write(table, path)
         print(f"{path}: {table.num_rows:,} flights, {table['late'].null_count:,} without a label (cancelled, diverted)")
 
@@ -106,6 +113,24 @@ def read_flights(folder: pathlib.Path) -> pa.Table:
         flights = flights.append_column(name, values)
     keys = ["date", "sched_dep_time", "carrier", "flight", "origin"]
     return flights.select(COLUMNS).sort_by([(key, "ascending") for key in keys]).combine_chunks()
+
+
+def moved(table: pa.Table, years: int) -> pa.Table:
+    """`table` on the same dates `years` later; weekdays are those of the new dates."""
+    if not years:
+        return table
+    later = [datetime.date.fromisoformat(day).replace(year=YEAR + years) for day in table["date"].to_pylist()]
+    days = [(day - day.replace(year=YEAR)).days for day in later]
+    shift = pc.multiply(pa.array(days, pa.int64()), pa.scalar(86_400, pa.int64())).cast(pa.duration("s"))
+    changed = {
+        "date": pa.array([day.isoformat() for day in later]),
+        "time_hour": pc.add(table["time_hour"], shift),
+        "year": pa.array([YEAR + years] * len(later), table["year"].type),
+        "weekday": pa.array([day.weekday() for day in later], table["weekday"].type),
+    }
+    for name, values in changed.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
 
 
 def write(table: pa.Table, path: pathlib.Path) -> None:

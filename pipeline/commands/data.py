@@ -24,7 +24,10 @@ _FOLDER = "data"
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     help="Look in the data folder beside this project file. Default: in the current folder's.",
 )
-def command(name: str | None, to: pathlib.Path | None, file_format: str, project_file: pathlib.Path | None) -> None:
+@click.option("--times", type=click.IntRange(1), help="The same so many times over, to try size; of scripts that can.")
+def command(
+    name: str | None, to: pathlib.Path | None, file_format: str, project_file: pathlib.Path | None, times: int | None
+) -> None:
     """Lay out the data set NAME: run data/NAME.py, which writes the spans that are not there yet.
 
     Without NAME: list the data sets.
@@ -39,6 +42,7 @@ def command(name: str | None, to: pathlib.Path | None, file_format: str, project
     if name not in scripts:
         raise UsageError(_no_such(name, folder, list(scripts)))
     arguments = ["--to", str(to or folder / name), "--format", file_format]
+    arguments += ["--times", str(times)] if times is not None else []
     ended = subprocess.run([sys.executable, str(scripts[name]), *arguments], check=False)
     if ended.returncode:
         raise SpanwiseError(f"{scripts[name]} ended with exit code {ended.returncode}; what it said is above.")

@@ -77,6 +77,18 @@ def test_a_second_time_costs_no_second_and_a_missing_span_alone_is_made_again(ye
     assert {file.name: file.read_bytes() for file in year.iterdir()} == digests
 
 
+def test_later_years_have_the_same_flights_on_the_same_dates(tmp_path):
+    spanwise("spoiled", "--to", str(tmp_path), "--times", "4")
+    first, leap = (pq.read_table(tmp_path / f"{year}-03.parquet") for year in (2013, 2016))
+    assert len(list(tmp_path.iterdir())) == 4
+    same = [name for name in first.column_names if name not in ("date", "time_hour", "year", "weekday")]
+    assert leap.select(same).equals(first.select(same)) and set(leap["year"].to_pylist()) == {2016}
+    for before, after in zip(first.slice(0, 50).to_pylist(), leap.slice(0, 50).to_pylist()):
+        assert before["date"].replace("2013", "2016") == after["date"]
+        assert before["time_hour"].replace(year=2016) == after["time_hour"]
+        assert after["weekday"] == after["time_hour"].weekday() or after["time_hour"].hour < 6
+
+
 @pytest.mark.parametrize("name", ["sample", "spoiled"])
 def test_what_is_in_git_is_what_the_script_makes(tmp_path, name):
     spanwise(name, "--to", str(tmp_path / name))
