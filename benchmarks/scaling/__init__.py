@@ -1,0 +1,1 @@
+"""What `benchmarks/scale.py` is made of: the measured process, the fit, the tables."""
