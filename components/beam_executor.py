@@ -25,6 +25,14 @@ class BeamExecutor(base_beam_executor.BaseBeamExecutor):
         """Whether work of every size is to go through Beam, because Beam is not on this machine."""
         return beam_pipelines.elsewhere(self._beam_pipeline_args)
 
+    def streams_here(self, in_process_rows: int) -> bool:
+        """Whether work whose memory does not grow with rows is for this process, whatever its size.
+
+        It is where Beam would have no more than this process either: Beam's runner here takes more time, and memory
+        that grows (docs/scale.md). 0 rows in process: all work is Beam's.
+        """
+        return in_process_rows > 0 and beam_pipelines.alone(self._beam_pipeline_args)
+
     def _make_beam_pipeline(self) -> Any:
         if self._make_beam_pipeline_fn is not None:
             return self._make_beam_pipeline_fn()

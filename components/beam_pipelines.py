@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
 from components.errors import SpanwiseError
 
@@ -60,6 +60,11 @@ def options() -> list[str]:
 def elsewhere(options: Sequence[str]) -> bool:
     """Whether these options of Beam's name a runner outside this machine's processes."""
     return str(PipelineOptions(list(options)).view_as(StandardOptions).runner or "") not in _HERE
+
+
+def alone(options: Sequence[str]) -> bool:
+    """Whether Beam would work in this process only, with one worker."""
+    return not elsewhere(options) and PipelineOptions(list(options)).view_as(DirectOptions).direct_num_workers == 1
 
 
 class Pipeline(beam.Pipeline):

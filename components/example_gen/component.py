@@ -37,7 +37,8 @@ class ExampleGen(base_beam_component.BaseBeamComponent):
         in seconds since the epoch, None for no bound.
       config: "time" and "label", the columns; "drop", columns that are never read; "types" (optional), column -> INT,
         FLOAT or BYTES, for CSV files; "slices" (optional), columns that
-        rows without a label are counted by; "in_process_rows": files of a split that have more rows are read by Beam.
+        rows without a label are counted by; "in_process_rows": files of a split that have more rows are read by Beam,
+        if it has several workers; 0: all are.
     """
 
     SPEC_CLASS = ExampleGenSpec

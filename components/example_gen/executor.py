@@ -1,4 +1,4 @@
-"""Executor of ExampleGen: one pass over Arrow in this process, or Beam for large splits and on a cluster."""
+"""Executor of ExampleGen: one pass over Arrow in this process, or Beam where it has several workers or a cluster."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class Executor(BeamExecutor):
             rows.verify(part)
         typed = {name: rows.unified_types(name, parts, roles) for name, parts in splits.items()}
         folders = {name: pathlib.Path(artifact_utils.get_split_uri([artifact], name)) for name in splits}
-        if not self.on_cluster and _largest(splits) <= config["in_process_rows"]:
+        here = int(config["in_process_rows"])
+        if self.streams_here(here) or (not self.on_cluster and _largest(splits) <= here):
             counts = write_in_process(splits, roles, typed, folders)
         else:
             counts = self._write_with_beam(splits, roles, typed, folders)

@@ -1,4 +1,4 @@
-"""TFX StatisticsGen, with an executor that does small splits in this process."""
+"""TFX StatisticsGen, with an executor that works in this process where Beam has no more."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class StatisticsGen(base_beam_component.BaseBeamComponent):
 
     Args:
       examples: Examples of any splits.
-      config: JSON-able. "in_process_rows": splits up to so many rows are worked on in this process, larger ones by
-        Beam. "roles": {"time": column, "key": columns}, for counts by day and of repeated keys.
+      config: JSON-able. "in_process_rows": larger splits are worked on by Beam, if it has several workers or a
+        cluster; 0: all are. "roles": {"time": column, "key": columns}, for counts by day and of repeated keys.
     """
 
     SPEC_CLASS = StatisticsGenSpec

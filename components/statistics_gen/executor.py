@@ -1,4 +1,4 @@
-"""Executor of StatisticsGen: split after split, in this process below a size, with Beam above it."""
+"""Executor of StatisticsGen: split after split, in this process, or with Beam where it has workers or a cluster."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Executor(BeamExecutor):
     def _split(self, examples: types.Artifact, split: str, target: str, config: dict[str, Any]) -> None:
         reason = "a cluster is there for it" if self.on_cluster else _needs_beam(examples)
         if not reason:
-            records = _records(_files(examples, split), config.get("in_process_rows", _DEFAULT_IN_PROCESS_ROWS))
+            here = int(config.get("in_process_rows", _DEFAULT_IN_PROCESS_ROWS))
+            records = _records(_files(examples, split), None if self.streams_here(here) else here)
             try:
                 found = in_process.statistics(in_process.decoded(records), DataRoles.parsed(config))
             except _TooManyRowsError as error:
@@ -110,7 +111,7 @@ def _files(examples: types.Artifact, split: str) -> list[str]:
     return sorted(path for path in fileio.glob(f"{folder}/*") if not os.path.basename(path).startswith("."))
 
 
-def _records(paths: list[str], limit: int) -> Iterator[list[bytes]]:
+def _records(paths: list[str], limit: int | None) -> Iterator[list[bytes]]:
     """Serialized examples, a batch at a time; gzip by the ending, as Beam does."""
     rows = 0
     for zipped in (True, False):
@@ -120,6 +121,6 @@ def _records(paths: list[str], limit: int) -> Iterator[list[bytes]]:
         records = tf.data.TFRecordDataset(chosen, compression_type="GZIP" if zipped else "")
         for batch in records.batch(_BATCH_ROWS).as_numpy_iterator():
             rows += len(batch)
-            if rows > limit:
+            if limit is not None and rows > limit:
                 raise _TooManyRowsError(f"more than {limit} rows")
             yield batch.tolist()

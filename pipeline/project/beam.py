@@ -29,7 +29,7 @@ Profile = Literal["direct", "flink", "spark", "dataflow"]
 
 
 class Direct(Table):
-    """Beam in this process or beside it, for splits above `[run] in_process_rows`."""
+    """Beam in this process or beside it, for what is above `[run] in_process_rows`."""
 
     workers: Annotated[int, pydantic.Field(ge=1, le=1024)] = 1
     """Workers."""

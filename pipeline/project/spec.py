@@ -299,7 +299,9 @@ class Run(Table):
     root: Path = "runs"
     """State, metadata and artifacts go to `<root>/<project>/`, relative to the project file."""
     in_process_rows: Annotated[int, pydantic.Field(ge=0)] = 1_000_000
-    """Splits up to so many rows are worked on in this process with Beam's own accumulators; above, by Beam."""
+    """Transform, Trainer and Evaluator take splits of up to so many rows into memory; above, Transform and Evaluator
+    leave them to Beam and Trainer streams them. ExampleGen and StatisticsGen stream in this process whatever the size,
+    unless `[beam]` has several workers or a cluster: then above this size, or always. 0: all work is Beam's."""
 
 
 class Project(Table):

@@ -15,7 +15,7 @@ import tensorflow_data_validation as tfdv
 from google.protobuf.descriptor import FieldDescriptor
 from tfx.types import artifact_utils, standard_artifacts
 
-from components import examples, tables
+from components import beam_pipelines, examples, tables
 from components.gate.profile import profile
 from components.statistics_gen import accumulators, in_process
 from components.statistics_gen.component import StatisticsGen
@@ -74,7 +74,7 @@ def flattened(message: Any, path: str = "") -> dict[str, Any]:
 
 def test_in_process_statistics_equal_beams(artifact: standard_artifacts.Examples, tmp_path: pathlib.Path) -> None:
     assert accumulators.available, "this release of TFDV is one whose accumulators are known"
-    ours, beams = (run(artifact, tmp_path / name, limit) for name, limit in (("ours", 10_000), ("beam", 1)))
+    ours, beams = (run(artifact, tmp_path / name, limit) for name, limit in (("ours", 10_000), ("beam", 0)))
     for split, rows in (("eval", 1040), ("tune", 100)):
         sides = [load(output, split).datasets[0] for output in (ours, beams)]
         assert [side.num_examples for side in sides] == [rows, rows]
@@ -97,6 +97,22 @@ def test_same_examples_give_the_same_bytes(artifact: standard_artifacts.Examples
     one, other = (run(artifact, tmp_path / name, 10_000) for name in ("one", "other"))
     paths = [pathlib.Path(artifact_utils.get_split_uri([output], "eval"), "FeatureStats.pb") for output in (one, other)]
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_size_alone_hands_nothing_to_beam_and_several_workers_take_what_is_large(
+    artifact: standard_artifacts.Examples, tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With one worker Beam has no more than this process, and takes more of it (docs/scale.md)."""
+    caplog.set_level("INFO", "absl")
+    alone = run(artifact, tmp_path / "alone", 100)
+    assert not [text for text in caplog.messages if "by Beam" in text]
+    with beam_pipelines.environment(["--direct_num_workers=2", "--direct_running_mode=in_memory"]):
+        spread = run(artifact, tmp_path / "spread", 100)
+    assert [text for text in caplog.messages if "by Beam" in text] == [
+        "Statistics of split eval by Beam: more than 100 rows."
+    ]
+    found = [load(output, "eval").datasets[0].num_examples for output in (alone, spread)]
+    assert found == [1040, 1040]
 
 
 def test_output_is_what_stock_components_read(artifact: standard_artifacts.Examples, tmp_path: pathlib.Path) -> None:
