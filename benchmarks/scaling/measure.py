@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 _PAGE, _TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 _EVERY = 0.1
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ def run(command: Sequence[str], folder: pathlib.Path, helpers: Sequence[int] = (
     """Run the command to its end; its output and errors go to files in `folder`.
 
     Args:
-      command: what to run, in the current directory.
+      command: what to run, in the repository's folder.
       folder: existing.
       helpers: processes that run before and after, whose work in the meantime counts as well.
     """
@@ -41,7 +42,7 @@ def run(command: Sequence[str], folder: pathlib.Path, helpers: Sequence[int] = (
     peak = helpers_peak = 0
     started = time.monotonic()
     with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=REPOSITORY)
         while True:
             pid, status, used = os.wait4(process.pid, os.WNOHANG)
             if pid:
