@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.guard import figures
-from benchmarks.scaling.fitting import Assumed, Line, Sized, cluster, line, one_process
+from benchmarks.scaling.fitting import Assumed, Line, cluster, line, one_process
 
 _FURTHER = (100_000_000, 10_000_000_000)
 _NODES = ("ExampleGen", "StatisticsGen")
@@ -59,23 +59,22 @@ def fitted(way: str, results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def further(way: str, results: Sequence[Mapping[str, Any]], assumed: Assumed) -> Table:
-    """What the lines say of sizes that were not measured."""
-    cpu, memory, size = (_line(results, *what) for what in (("cpu",), ("peak_mb",), ("example_bytes", 1e6)))
-    title = f"{way}: what these lines say of more rows, at ${assumed.price:.2f} a vCPU hour" + (
-        f", a cluster busy {assumed.busy:.0%} of the time and done in {assumed.hours:g} h" if way == "flink" else ""
-    )
-    made = figures.table(title, (">rows", ">CPU hours", ">vCPUs", ">hours", ">$", ">memory, GiB", ">examples, GB"))
+    """What the lines say of sizes that were not measured: here in one process, on Flink with as many as are needed."""
+    cpu, size = _line(results, "cpu"), _line(results, "example_bytes", 1e6)
+    title = f"{way}: what these lines say of more rows, at ${assumed.price:.2f} a vCPU hour"
+    if way == "flink":
+        title += f", a cluster busy {assumed.busy:.0%} of the time and done in {assumed.hours:g} h"
+    columns = (">rows", ">CPU hours", ">vCPUs", ">memory, GiB", ">hours", ">$", ">examples, GB")
+    made = figures.table(title, columns)
     for count in _FURTHER:
         sized = (cluster if way == "flink" else one_process)(cpu, count, assumed)
+        # A process that streams needs no more for more rows; a cluster has so much a vCPU.
+        memory = sized.vcpus * assumed.memory_gb if way == "flink" else max(one["peak_mb"] for one in results) / 1024
         made.add_row(
-            *(f"{count:,}", f"{sized.cpu_hours:,.1f}", f"{sized.vcpus:,}", f"{sized.hours:,.1f}"),
-            *(f"{sized.dollars:,.2f}", f"{_memory(way, memory, sized, assumed):,.0f}", f"{size.at(count) / 1e3:,.0f}"),
+            *(f"{count:,}", f"{sized.cpu_hours:,.1f}", f"{sized.vcpus:,}", f"{memory:,.0f}", f"{sized.hours:,.1f}"),
+            *(f"{sized.dollars:,.2f}", f"{size.at(count) / 1e3:,.0f}"),
         )
     return made
-
-
-def _memory(way: str, memory: Line, sized: Sized, assumed: Assumed) -> float:
-    return sized.vcpus * assumed.memory_gb if way == "flink" else memory.at(sized.rows) / 1024
 
 
 def _line(results: Sequence[Mapping[str, Any]], name: str, unit: float = 1.0) -> Line:
