@@ -60,7 +60,7 @@ def test_a_line_goes_through_what_lies_on_one_and_says_what_more_rows_ask_for() 
 
 
 def test_processes_are_measured_with_their_children(tmp_path: pathlib.Path) -> None:
-    held = "x = bytearray(200 << 20); import time; time.sleep(0.6)"
+    held = "x = bytearray(200 << 20); import time; time.sleep(2)"
     parent = f"import subprocess, sys; {held.split(';')[0]}; subprocess.run([sys.executable, '-c', {held!r}]); print(7)"
     cost = measure.run([sys.executable, "-c", parent], tmp_path)
     assert cost.code == 0 and cost.output == "7\n"
