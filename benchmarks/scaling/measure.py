@@ -37,7 +37,7 @@ def run(command: Sequence[str], folder: pathlib.Path, helpers: Sequence[int] = (
       folder: existing.
       helpers: processes that run before and after, whose work in the meantime counts as well.
     """
-    before = {pid: _cpu(pid) for root in helpers for pid in _tree(root)}
+    before = {pid: _cpu(pid) for root in helpers for pid, _ in _tree(root)}
     seen: dict[int, float] = dict(before)
     peak = helpers_peak = 0
     started = time.monotonic()
@@ -48,17 +48,17 @@ def run(command: Sequence[str], folder: pathlib.Path, helpers: Sequence[int] = (
             if pid:
                 break
             theirs = [one for root in helpers for one in _tree(root)]
-            seen.update((one, max(_cpu(one), seen.get(one, 0.0))) for one in theirs)
-            held = sum(map(_resident, theirs))
+            seen.update((one, max(_cpu(one), seen.get(one, 0.0))) for one, _ in theirs)
+            held = sum(_resident(*one) for one in theirs)
             helpers_peak = max(helpers_peak, held)
-            peak = max(peak, held + sum(map(_resident, _tree(process.pid))))
+            peak = max(peak, held + sum(_resident(*one) for one in _tree(process.pid, os.getpid())))
             time.sleep(_EVERY)
     process.returncode = os.waitstatus_to_exitcode(status)
     own, others = used.ru_utime + used.ru_stime, sum(seen.values()) - sum(before.values())
     return Cost(
         wall=round(time.monotonic() - started, 1),
         cpu=round(own + others, 1),
-        peak_mb=round(max(peak / 2**20, used.ru_maxrss / 1024), 0),
+        peak_mb=round(peak / 2**20, 0),
         helpers_cpu=round(others, 1),
         helpers_peak_mb=round(helpers_peak / 2**20, 0),
         code=process.returncode,
@@ -66,24 +66,32 @@ def run(command: Sequence[str], folder: pathlib.Path, helpers: Sequence[int] = (
     )
 
 
-def _tree(root: int) -> Iterator[int]:
-    """The process and its descendants, as far as they are there."""
-    waiting = [root]
+def _tree(root: int, parent: int = 0) -> Iterator[tuple[int, int]]:
+    """The process and its descendants, each with its parent, as far as they are there."""
+    waiting = [(root, parent)]
     while waiting:
-        pid = waiting.pop()
+        pid, parent = waiting.pop()
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
-                waiting += map(int, pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                children = pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+                waiting += [(int(child), pid) for child in children]
         except OSError:
             continue
-        yield pid
+        yield pid, parent
 
 
-def _resident(pid: int) -> int:
+def _resident(pid: int, parent: int = 0) -> int:
     try:
+        # Between fork and exec a child has its parent's memory, and its command line.
+        if parent and _command(pid) == _command(parent):
+            return 0
         return int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
     except OSError:
         return 0
+
+
+def _command(pid: int) -> bytes:
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _cpu(pid: int) -> float:
