@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from components.errors import ExitCode
+from components.errors import ExitCode, UsageError
 from pipeline import report, summary
 from pipeline.choosing import NothingNext
 from pipeline.console import json_text, libraries_to, say
@@ -74,9 +74,9 @@ class Conductor:
     def _start(self, cluster: Cluster, compiled: Compiled, note: str, wait: bool, screen: TextIO) -> int:
         selection = compiled.selection
         started = cluster.start(compiled, self._name(selection), note)
-        sending.note_submitted(self._workspace, selection.key, self._access.target, started.id)
         page = cluster.page_of(started.id)
         say(f"  Started  {started.id}\n  Page     {page}", screen)
+        sending.note_submitted(self._workspace, selection.key, self._access.target, started.id)
         if wait:
             return self._followed(cluster, started.id, screen)
         say(f"  Follow   {self._again('--follow', started.id)}", screen)
@@ -114,8 +114,8 @@ class Conductor:
         except KeyboardInterrupt:
             say(f"\nThe run goes on. {self._ways(run)}", screen)
             return int(ExitCode.INTERRUPTED)
-        except LostSight as error:
-            raise LostSight(f"{error}\n  The run may go on. {self._ways(run)}") from error
+        except (LostSight, UsageError) as error:  # too long without an answer; a token that is taken no more
+            raise type(error)(f"{error}\n  The run may go on. {self._ways(run)}") from error
         with self._workspace.lock(wait=_WAIT_SECONDS):
             record = ending.concluded(self._workspace, run, look, page)
         say(summary.of_run(record, self._workspace.loaded.shown_path), screen)

@@ -253,6 +253,14 @@ def test_a_server_that_goes_away_is_waited_for(
     assert said.count("ExampleGen") == 1 and "  Pushed   " in said
 
 
+def test_a_token_that_is_taken_no_more_leaves_the_run(bench: Workbench, server: KfpServer) -> None:
+    run = {"run_id": "run-1", "display_name": "r", "state": "RUNNING"}
+    server.fail("GET", "/runs/run-1", 200, body=json.dumps(run))
+    server.fail("GET", "/runs/run-1", 401)
+    with pytest.raises(UsageError, match=r"HTTP 401.*\n  The run may go on. To follow it: spanwise submit"):
+        _submit(server, "--follow", "run-1")
+
+
 def test_ctrl_c_leaves_the_run_and_says_how_to_follow_and_end_it(
     bench: Workbench, server: KfpServer, script: _Script, capfd: pytest.CaptureFixture[str]
 ) -> None:

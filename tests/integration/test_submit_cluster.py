@@ -106,10 +106,10 @@ def test_a_run_goes_through_and_ends_as_one_on_this_machine(setting: _Setting, t
     first, here = setting.first, _with_spans_in_the_bucket(tmp_path / "here")
     assert first["state"] == "done" and first["pushed"] == f"{ROOT}/serving_models/flights/1"
     shown = [line.split()[:2] for line in first["screen"].splitlines() if line.startswith("  ok")]
-    assert [name for _, name in shown] == [
-        *("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate", "Admit"),
-        *("Transform", "Trainer", "Evaluator", "InfraCheck", "Pusher"),
-    ]
+    names = [name for _, name in shown]
+    assert names[:2] == ["ExampleGen", "StatisticsGen"]
+    assert sorted(names[2:5]) == ["DataGate", "ExampleValidator", "SchemaGen"]
+    assert names[5:] == ["Admit", "Transform", "Trainer", "Evaluator", "InfraCheck", "Pusher"]
     local = _run_here(here, setting.given)
     assert first["verdict"] == local["verdict"]
     assert first["metrics"]["challenger"]["overall"] == pytest.approx(local["metrics"]["challenger"]["overall"])
