@@ -134,11 +134,11 @@ class Mirror:
 
     def pull_records(self) -> None:
         """Bring the records of runs that ended, as far as they are not here: run.json, verdict.json, measured.json."""
-        for name in objects.listed(f"{self.root}/runs"):
-            if name.count("/") == 1 and name.endswith(_RECORDS) and not (self.store.runs / name).is_file():
-                content = objects.read(f"{self.root}/runs/{name}")
-                if content is not None:
-                    self._write(self.store.runs / name, content.data)
+        listed = [name for name in objects.listed(f"{self.root}/runs") if name.count("/") == 1]
+        absent = [name for name in listed if name.endswith(_RECORDS) and not (self.store.runs / name).is_file()]
+        objects.download(f"{self.root}/runs", self.store.runs, absent)
+        for name in absent:
+            self._write(self.store.runs / name, (self.store.runs / name).read_bytes())
 
     def push(self, *names: str) -> None:
         """Take files or folders below the root up; what is not in the mirror is left as it is."""

@@ -17,6 +17,8 @@ FOLDERS = {"s3": "s3", "gs": "gcs", "minio": "minio"}
 """Scheme -> folder below `base`, as Kubeflow's launcher names them."""
 ENVIRONMENT = "SPANWISE_MOUNTS"
 """Variable that names another base than `/`."""
+UNMOVED = "SPANWISE_UNMOVED"
+"""Variable that is set where nobody else moves artifacts between the store and these paths: on Vertex."""
 
 _URI = re.compile(r"(s3|gs|minio)://[^/]")
 _SCHEMES = {folder: scheme for scheme, folder in FOLDERS.items()}

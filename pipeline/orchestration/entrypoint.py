@@ -30,9 +30,10 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components import objects
 from components.errors import ExitCode, SpanwiseError, told
 from components.mirror import Mirror
-from components.mounts import Mounts
+from components.mounts import UNMOVED, Mounts, is_uri
 from pipeline.observe import NodeRun, measured
 from pipeline.orchestration import node_records
 from pipeline.orchestration.arguments import Interface
@@ -106,6 +107,9 @@ def _run(task: Task) -> int:
 def _execute(task: Task) -> dict[str, RuntimeArtifact]:
     """Run the executor between what is around it; what it made, by output key."""
     task.around.before()
+    moves = bool(os.environ.get(UNMOVED))
+    for given in (each for several in task.given.inputs.values() for each in several if moves and is_uri(each.uri)):
+        task.mirror.fetch(given.uri)
     from pipeline.orchestration import artifacts
 
     mounts = task.mirror.mounts
@@ -122,6 +126,8 @@ def _execute(task: Task) -> dict[str, RuntimeArtifact]:
         raise
     task.around.after()
     made: dict[str, RuntimeArtifact] = artifacts.from_tfx(outputs, task.given.outputs, mounts)
+    for one in made.values() if moves else ():
+        objects.upload(mounts.path(one.uri), one.uri)
     return made
 
 

@@ -15,8 +15,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components import files
+from components import files, objects
 from components.errors import SpanwiseError, UsageError
+from components.mounts import Mounts, is_uri
 
 RUN_ID_VARIABLE = "KFP_RUN_ID"
 _LOGS = "executor-logs"
@@ -41,7 +42,8 @@ class ExecutorInput:
     inputs: Mapping[str, tuple[RuntimeArtifact, ...]]
     outputs: Mapping[str, tuple[RuntimeArtifact, ...]]
     parameters: Mapping[str, Any]
-    output_file: pathlib.Path
+    output_file: str
+    """Where ExecutorOutput goes: a path, on Vertex in a bucket."""
 
     @classmethod
     def parsed(cls, text: str) -> ExecutorInput:
@@ -57,7 +59,7 @@ class ExecutorInput:
                 inputs=_artifacts(inputs.get("artifacts") or {}),
                 outputs={k: v for k, v in _artifacts(outputs.get("artifacts") or {}).items() if k != _LOGS},
                 parameters=dict(inputs.get("parameterValues") or {}),
-                output_file=pathlib.Path(outputs["outputFile"]),
+                output_file=_text_of(outputs["outputFile"]),
             )
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UsageError(
@@ -87,23 +89,34 @@ class ExecutorInput:
         )
 
 
-def write_output(path: pathlib.Path, artifacts: Mapping[str, RuntimeArtifact]) -> None:
+def write_output(where: str, artifacts: Mapping[str, RuntimeArtifact]) -> None:
     """Write ExecutorOutput, whole or not at all.
 
     Args:
-      path: `ExecutorInput.output_file`.
+      where: `ExecutorInput.output_file`. On Vertex it is in a bucket, which is also mounted at /gcs; it is written
+        through the store, because a mount cannot rename.
       artifacts: output key -> what was made; values of metadata are numbers, texts, booleans, objects, lists.
     """
     made = {
         key: {"artifacts": [{**({"name": one.name} if one.name else {}), "uri": one.uri, "metadata": _kept(one)}]}
         for key, one in artifacts.items()
     }
-    files.write_json(path, {"artifacts": made})
+    uri = where if is_uri(where) else Mounts(pathlib.Path("/")).uri(where)
+    if uri is not None:
+        objects.write(uri, json.dumps({"artifacts": made}, indent=2, sort_keys=True, allow_nan=False).encode())
+    else:
+        files.write_json(where, {"artifacts": made})
 
 
 def typed(parameters: Mapping[str, Any], types: Mapping[str, str]) -> dict[str, Any]:
     """Parameters with the types that the component declared: the driver sends 1 as 1.0."""
     return {name: _typed(value, types.get(name, "")) for name, value in parameters.items()}
+
+
+def _text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"outputFile is {value!r}")
+    return value
 
 
 def _typed(value: Any, kind: str) -> Any:

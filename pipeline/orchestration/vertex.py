@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from components import mounts
 from components.errors import UsageError
 from pipeline.orchestration import kubeflow
 from pipeline.orchestration.place import ClusterWorkspace
@@ -16,6 +17,10 @@ from pipeline.orchestration.plan import Plan
 
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Whoever submits chooses a job's name, and so finds its run again."""
+
+
+# Vertex mounts buckets at /gcs and moves no artifacts: a write there is no compare-and-swap, and cannot be renamed.
+_ENVIRONMENT = [{"name": mounts.ENVIRONMENT, "value": "/tmp/spanwise"}, {"name": mounts.UNMOVED, "value": "1"}]
 
 
 def check(workspace: ClusterWorkspace) -> None:
@@ -41,9 +46,13 @@ def text_of(plan: Plan) -> str:
 
 def pipeline_job(plan: Plan) -> dict[str, Any]:
     """The PipelineJob: the spec that Kubeflow gets, with Vertex's run id, and the root beside it."""
+    spec = kubeflow.pipeline_spec(plan, run_id=JOB_NAME)
+    for executor in spec["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            executor["container"].setdefault("env", []).extend(_ENVIRONMENT)
     return {
         "displayName": plan.name,
-        "pipelineSpec": kubeflow.pipeline_spec(plan, run_id=JOB_NAME),
+        "pipelineSpec": spec,
         "runtimeConfig": {
             "gcsOutputDirectory": plan.root,
             "parameterValues": {each.name: each.default for each in plan.parameters},

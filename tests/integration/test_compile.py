@@ -280,6 +280,7 @@ def test_vertex_gets_a_pipeline_job_with_its_own_run_id_and_refuses_what_it_lack
     container = job["pipelineSpec"]["deploymentSpec"]["executors"]["exec-Trainer"]["container"]
     assert container["args"][container["args"].index("--run-id") + 1] == "{{$.pipeline_job_name}}"
     assert container["image"] == "ghcr.io/acme/spanwise:7"
+    assert {"name": "SPANWISE_UNMOVED", "value": "1"} in container["env"], "nobody moves artifacts there"
 
 
 def test_baseline_and_champion_are_those_that_the_mirror_names(tmp_path: pathlib.Path) -> None:

@@ -237,6 +237,25 @@ def test_arguments_that_nobody_filled_in_are_a_sentence(
     assert "not an ExecutorInput" in capfd.readouterr().err
 
 
+def test_where_nobody_moves_artifacts_the_entrypoint_does(
+    mounts: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPANWISE_UNMOVED", "1")
+    objects.write(f"{ROOT}/pipeline/x/examples/Split-eval/data", b"rows")
+    where = "gs://lake/jobs/7/executor_output.json"
+    outputs = {"artifacts": {"statistics": {"artifacts": [{"uri": MADE}]}}}
+    assert call(Looking, tmp_path, outputs={**outputs, "outputFile": where}) == 0
+    (examples,) = Looking.seen["inputs"]["examples"]
+    assert (pathlib.Path(examples.uri) / "Split-eval" / "data").read_bytes() == b"rows"
+    assert objects.read(f"{MADE}/FeatureStats.pb") is not None
+    written = objects.read(where)
+    assert written is not None and json.loads(written.data)["artifacts"]["statistics"]["artifacts"][0]["uri"] == MADE
+    objects.delete(where)
+    mounted = {**outputs, "outputFile": "/gcs/lake/jobs/7/executor_output.json"}
+    assert call(Looking, tmp_path, outputs=mounted) == 0
+    assert objects.read(where) is not None
+
+
 def test_an_object_store_that_is_away_is_a_sentence(
     mounts: pathlib.Path,
     tmp_path: pathlib.Path,

@@ -61,7 +61,7 @@ def test_what_is_the_drivers_own_is_left_out() -> None:
         "state": {"struct": "kept: no object"},
         "span": 3.0,
     }
-    assert given.output_file == pathlib.Path("/tmp/kfp_outputs/output_metadata.json")
+    assert given.output_file == "/tmp/kfp_outputs/output_metadata.json"
 
 
 def test_numbers_are_what_the_component_declared() -> None:
@@ -110,7 +110,7 @@ def test_what_is_written_is_what_the_launcher_reads(tmp_path: pathlib.Path) -> N
 
     path = tmp_path / "kfp_outputs" / "output_metadata.json"
     metadata = {"blessed": 1, "auc": 0.5, "words": "x", "by": {"eval": 1}, "nothing": None}
-    write_output(path, {"blessing": RuntimeArtifact("", "s3://lake/x", metadata)})
+    write_output(str(path), {"blessing": RuntimeArtifact("", "s3://lake/x", metadata)})
     read = pipeline_spec_pb2.ExecutorOutput()
     json_format.Parse(path.read_text(), read)  # strict: an unknown field is an error, as in the launcher
     (artifact,) = read.artifacts["blessing"].artifacts
