@@ -95,7 +95,8 @@ class Executor(BeamExecutor):
             measure.tally_with_beam(pipeline, records, reading.columns, reading.schema, reading.models, str(result))
         part: measure.Part = pickle.loads(result.read_bytes())
         result.unlink()
-        return part
+        keys = scoring.in_order(part.tallies, reading.columns.slices)
+        return dataclasses.replace(part, tallies={key: part.tallies[key] for key in keys})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from components.evaluator.sample import Sample
 from components.evaluator.tally import METRICS, Tally, interval
 from components.files import write_bytes
 
-SliceKey = tuple[tuple[str, Any], ...]
+SliceKey = scoring.SliceKey
 Tallies = dict[SliceKey, dict[str, Tally]]
 
 

@@ -19,6 +19,8 @@ from components.evaluator.sample import Sample
 SAVED_MODEL = "Format-Serving"
 """Directory of a Model artifact that holds the SavedModel; absent where there is no model yet."""
 
+SliceKey = tuple[tuple[str, Any], ...]
+"""((column, value), ...) of a slice; () of the whole."""
 MAX_SLICES = 1_000
 """Of one slicing."""
 
@@ -182,7 +184,7 @@ def _numbers(values: npt.NDArray[Any], missing: float) -> npt.NDArray[np.float64
     return np.where(np.isnan(numbers), missing, numbers)
 
 
-def slices_of(rows: Rows, specs: Sequence[tuple[str, ...]]) -> Iterable[tuple[tuple[tuple[str, Any], ...], Any]]:
+def slices_of(rows: Rows, specs: Sequence[tuple[str, ...]]) -> Iterable[tuple[SliceKey, Any]]:
     """Yield each slice's key, ((column, value), ...), with its rows' indices [k]; first the whole, with key ().
 
     A row without a value for a column of a slicing belongs to none of that slicing's slices, as in TFMA.
@@ -196,10 +198,28 @@ def slices_of(rows: Rows, specs: Sequence[tuple[str, ...]]) -> Iterable[tuple[tu
         for index, values in enumerate(zip(*(rows.values[c] for c in columns))):
             if None not in values:
                 groups.setdefault(values, []).append(index)
-        if len(groups) > MAX_SLICES:
-            raise SpanwiseError(
-                f"[evaluation] slices: {', '.join(columns)} has {len(groups):,} values; at most {MAX_SLICES:,} are "
-                "sliced by. Slice by a column with fewer, or leave this one out."
-            )
+        _refuse_many(columns, len(groups))
         for values in sorted(groups, key=lambda v: tuple(map(str, v))):
             yield tuple(zip(columns, values)), np.array(groups[values])
+
+
+def in_order(keys: Iterable[SliceKey], specs: Sequence[tuple[str, ...]]) -> list[SliceKey]:
+    """Keys of slices that were found in several files, in the order in which `slices_of` has those of one.
+
+    Raises:
+      SpanwiseError: as `slices_of`.
+    """
+    found = list(keys)
+    by_columns = {columns: [key for key in found if tuple(name for name, _ in key) == columns] for columns in specs}
+    for columns, those in by_columns.items():
+        _refuse_many(columns, len(those))
+        those.sort(key=lambda key: tuple(str(value) for _, value in key))
+    return [key for key in found if not key] + [key for columns in specs for key in by_columns[columns]]
+
+
+def _refuse_many(columns: tuple[str, ...], number: int) -> None:
+    if number > MAX_SLICES:
+        raise SpanwiseError(
+            f"[evaluation] slices: {', '.join(columns)} has {number:,} values; at most {MAX_SLICES:,} are "
+            "sliced by. Slice by a column with fewer, or leave this one out."
+        )

@@ -50,7 +50,7 @@ def transformed(bench: Workbench, span: str, split: str) -> dict[str, np.ndarray
 
 def values(bench: Workbench, span: str, column: str) -> np.ndarray:
     """A column's values in rows that have a label, sorted."""
-    table = pq.read_table(bench.span(span), columns=[column, "late"])
+    table = pq.read_table(bench.span(span), columns=list(dict.fromkeys([column, "late"])))
     found = table.filter(table["late"].is_valid())[column].drop_null()
     return np.sort(found.to_numpy().astype(float))
 

@@ -175,3 +175,12 @@ def test_a_slicing_of_too_many_values_is_refused_by_name():
     every = scoring.Rows(zeros, zeros, zeros, {"tailnum": list(map(str, range(count)))}, {})
     with pytest.raises(SpanwiseError, match="slices: tailnum has 1,001 values; at most 1,000"):
         list(scoring.slices_of(every, [("tailnum",)]))
+
+
+def test_slices_of_several_files_are_in_the_order_of_one():
+    specs = (("kind", "hour"), ("hour",))
+    of_one = [(), (("kind", "a"), ("hour", 10)), (("kind", "b"), ("hour", 5)), (("hour", 10),), (("hour", 5),)]
+    assert scoring.in_order([of_one[4], of_one[2], of_one[0], of_one[3], of_one[1]], specs) == of_one
+    many = [(("hour", hour),) for hour in range(scoring.MAX_SLICES + 1)]
+    with pytest.raises(SpanwiseError, match="hour has 1,001 values"):
+        scoring.in_order(many, specs)
