@@ -20,7 +20,9 @@ RUN python -m venv --without-pip /opt/spanwise \
 FROM python:${PYTHON}-slim-bookworm
 LABEL org.opencontainers.image.title="Spanwise" org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=packages /opt/spanwise /opt/spanwise
-COPY LICENSE requirements.lock /app/
+# What the image is made of tells its tag, in here too: a scheduled submit names the image that it runs in.
+COPY LICENSE Dockerfile requirements.in requirements.lock build-constraints.txt /app/
+COPY tools/image_requirements.py /app/tools/
 COPY components /app/components
 COPY serving /app/serving
 COPY pipeline /app/pipeline

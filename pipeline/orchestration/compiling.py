@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,6 +13,7 @@ from pipeline.inputs import Selection
 from pipeline.orchestration import images, kubeflow, preflight, vertex
 from pipeline.orchestration.place import ClusterWorkspace
 from pipeline.orchestration.plan import Plan
+from pipeline.orchestration.preflight import wire
 from pipeline.spans import Span
 
 Target = Literal["kubeflow", "vertex"]
@@ -81,6 +83,8 @@ def compile_spec(
     named = images.full_name(image if image is not None else workspace.project.cluster.image)
     if target == "vertex":
         vertex.check(workspace)
+    if importlib.util.find_spec("kfp") is None:
+        raise UsageError(wire.MISSING)
     from pipeline.orchestration.planning import plan_of
 
     plan = plan_of(workspace, inputs.prepare(workspace, selection), named)

@@ -22,6 +22,8 @@ RUN_ID_VARIABLE = "KFP_RUN_ID"
 # KFP's shape of an exit handler: the nodes in a DAG of their own, one task after it whatever became of it.
 _NODES = "exit-handler-1"
 _WHATEVER_HAPPENED = "ALL_UPSTREAM_TASKS_COMPLETED"
+# Longer ones are refused.
+_DESCRIPTION = 1024
 _RUN_ID_LABEL = "metadata.labels['pipeline/runid']"
 _GIGA = {"M": 1e6 / 1e9, "G": 1.0, "T": 1e3, "Mi": 2**20 / 1e9, "Gi": 2**30 / 1e9, "Ti": 2**40 / 1e9}
 
@@ -38,13 +40,21 @@ def text_of(plan: Plan) -> str:
 
 
 def _dumper() -> Any:
-    """Without anchors: equal parts are written out, so that a reader need not look them up."""
+    """Writes equal parts out, so that nobody need look them up, and quotes what some reader may take for a number.
+
+    `1e5` is text to this writer and a number to Go's reader.
+    """
     import yaml
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
+    def text(dumper: Any, value: str) -> Any:
+        style = "'" if re.match(r"[-+.]?\d", value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Plain.add_representer(str, text)
     return Plain
 
 
@@ -59,7 +69,7 @@ def pipeline_spec(plan: Plan, run_id: str = "") -> Spec:
     ending = plan.ending
     containers = [*((node.id, node.work) for node in plan.nodes), (ending.id, ending.container)]
     return {
-        "pipelineInfo": {"name": plan.name, **({"description": plan.description} if plan.description else {})},
+        "pipelineInfo": {"name": plan.name, **_description(plan)},
         "schemaVersion": SCHEMA_VERSION,
         "sdkVersion": f"spanwise-{__version__}",
         "defaultPipelineRoot": plan.root,
@@ -74,6 +84,10 @@ def pipeline_spec(plan: Plan, run_id: str = "") -> Spec:
             "inputDefinitions": {"parameters": _parameters(plan)},
         },
     }
+
+
+def _description(plan: Plan) -> Spec:
+    return {"description": plan.description[:_DESCRIPTION]} if plan.description else {}
 
 
 def platform_spec(plan: Plan) -> Spec:
@@ -209,7 +223,7 @@ def _parameters(plan: Plan) -> Spec:
 
 
 def _secrets(plan: Plan) -> list[Spec]:
-    """By secret, in the order of the project file. Both forms of the name: older releases read the first alone."""
+    """By secret, in the order of the file. Newer releases have another field for the name; they read this, too."""
     keys: dict[str, list[Mapping[str, str]]] = {}
     for each in plan.secrets:
         keys.setdefault(each.secret, []).append({"secretKey": each.key, "envVar": each.env})

@@ -16,6 +16,7 @@ import yaml
 from components import files
 from components.errors import UsageError
 from components.store import Accepted, Champion
+from pipeline import cli
 from tests.integration.workbench import Workbench, lay_out
 
 ROOT = "s3://spans/team"
@@ -24,7 +25,7 @@ CLUSTER = """
 [cluster]
 image = "ghcr.io/acme/spanwise"
 retries = 2
-env = { AWS_ENDPOINT_URL = "http://minio:9000" }
+env = { AWS_ENDPOINT_URL = "http://minio:9000", SCALE = "1e5" }
 notify = "https://hooks.acme.dev/runs"
 
 [[cluster.secrets]]
@@ -176,7 +177,12 @@ def test_resources_retries_environment_and_secrets_of_the_project_file_are_there
         "accelerator": {"type": "nvidia.com/gpu", "count": "1"},
     }
     assert case.executor("Pusher")["container"]["resources"] == {"cpuLimit": 2.0, "memoryLimit": 4.294967296}
-    assert case.executor("Report")["container"]["env"] == [{"name": "AWS_ENDPOINT_URL", "value": "http://minio:9000"}]
+    assert case.executor("Report")["container"]["env"] == [
+        {"name": "AWS_ENDPOINT_URL", "value": "http://minio:9000"},
+        {"name": "SCALE", "value": "1e5"},
+    ]
+    # A number to Go's reader, if it were not quoted.
+    assert "value: '1e5'" in case.text
     assert case.task("Trainer")["retryPolicy"]["maxRetryCount"] == 2
     refusing = {node.id for node in case.plan.nodes if "retryPolicy" not in case.task(node.id)}
     assert {"Admit", "InfraCheck"} == refusing - {"CommittedSchema", "BaselineStatistics", "ServingStatistics"} - {
@@ -321,9 +327,16 @@ def test_resources_can_be_given_for_every_container_node(case: Case) -> None:
     ],
 )
 def test_mistakes_are_sentences_with_exit_code_2_and_write_nothing(
-    bench: Workbench, arguments: list[str], phrases: list[str]
+    bench: Workbench,
+    arguments: list[str],
+    phrases: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(bench.folder)
     before = sorted(bench.folder.iterdir())
-    told = bench.spanwise(*arguments, code=2)
-    assert [phrase for phrase in phrases if phrase not in told.stderr] == [], told.stderr
-    assert "Traceback" not in told.stderr and sorted(bench.folder.iterdir()) == before
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and [phrase for phrase in phrases if phrase not in told] == [], told
+    assert "Traceback" not in told and sorted(bench.folder.iterdir()) == before

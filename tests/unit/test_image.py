@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -80,7 +81,24 @@ def test_what_is_copied_is_there_is_sent_to_the_engine_and_moves_the_tag() -> No
     }
     assert "*" in ignore and copied == sent
     assert all((REPOSITORY / source).exists() for source in copied)
-    assert copied - {"LICENSE"} == {*images._PACKAGES, *images._BESIDE} - {"Dockerfile"}
+    assert copied - {"LICENSE"} == {*images._PACKAGES, *images._BESIDE}
+
+
+def test_the_image_knows_its_own_tag(tmp_path: pathlib.Path) -> None:
+    *_, last = stages()
+    for rest in (each for each in of(last, "COPY") if "--from" not in each):
+        *sources, target = rest.split()
+        folder = tmp_path / target.lstrip("/")
+        for source in sources:
+            if (REPOSITORY / source).is_dir():
+                shutil.copytree(REPOSITORY / source, folder, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPOSITORY / source, folder)
+    command = [sys.executable, "-m", "pipeline.orchestration.images", "spanwise"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "app")}
+    told = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == images.full_name("spanwise")
 
 
 def test_everything_that_runs_is_in_the_image_and_nothing_that_tests() -> None:

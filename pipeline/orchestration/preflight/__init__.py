@@ -31,7 +31,8 @@ _KUBEFLOW: tuple[Rule, ...] = (
     *(running.accelerator, running.unfilled_placeholder),
     *(values.span_pattern, values.user_module, values.pipeline_root, values.argo_tag),
 )
-RULES: dict[Target, tuple[Rule, ...]] = {"kubeflow": (*_KUBEFLOW, *_ANYWHERE), "vertex": _ANYWHERE}
+_VERTEX: tuple[Rule, ...] = (running.vertex_accelerator, values.vertex_root)
+RULES: dict[Target, tuple[Rule, ...]] = {"kubeflow": (*_KUBEFLOW, *_ANYWHERE), "vertex": (*_VERTEX, *_ANYWHERE)}
 
 
 def check(subject: Subject, target: Target = "kubeflow") -> list[Finding]:

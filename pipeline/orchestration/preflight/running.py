@@ -217,6 +217,18 @@ def accelerator(subject: Subject) -> Iterator[Problem]:
             )
 
 
+def vertex_accelerator(subject: Subject) -> Iterator[Problem]:
+    """Vertex has types of its own."""
+    for label, container in subject.containers.items():
+        kind = str(container.get("resources", {}).get("accelerator", {}).get("type", ""))
+        if "/" in kind:
+            yield Problem(
+                f"executor {label}",
+                f"asks for accelerator {kind!r}, as Kubernetes names them; Vertex has no such type.",
+                "Use one of Vertex's types, such as 'NVIDIA_TESLA_T4'.",
+            )
+
+
 def unfilled_placeholder(subject: Subject) -> Iterator[Problem]:
     """In commands and arguments Kubeflow fills in inputs and outputs, not what is known of the run."""
     for label, container in subject.containers.items():
@@ -228,6 +240,7 @@ def unfilled_placeholder(subject: Subject) -> Iterator[Problem]:
                     f"{', '.join(sorted(set(left)))} stands in its arguments, where Kubeflow leaves it as it is.",
                     "Make it an input parameter of the task: there it is filled in, if the value is the placeholder "
                     "and nothing else. (It is part of the cache's key then.)",
+                    "warn",
                 )
                 break
 

@@ -117,6 +117,15 @@ def pipeline_root(subject: Subject) -> Iterator[Problem]:
         )
 
 
+def vertex_root(subject: Subject) -> Iterator[Problem]:
+    """Vertex keeps artifacts in Google Cloud Storage."""
+    root = subject.pipeline_root
+    if root and not root.startswith("gs://"):
+        yield Problem(
+            "the pipeline root", f"is {root!r}: Vertex keeps artifacts in gs:// alone.", "Give a gs:// address."
+        )
+
+
 def argo_tag(subject: Subject) -> Iterator[Problem]:
     """`{{...}}` without a dollar is Argo's own: it looks for a variable of that name."""
     for label, container in subject.containers.items():

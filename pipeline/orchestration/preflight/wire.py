@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from components.errors import UsageError
+
 Json = dict[str, Any]
 Read = tuple[Json, tuple[str, ...], tuple[str, ...]]
 
+MISSING = "the kfp package, which has the format, is not installed: pip install 'spanwise[kfp]' (make setup has it)."
 # Fields of later releases than the one whose messages are at hand (kfp-pipeline-spec 0.2.2); Kubeflow 2.17 has them.
 _LATER = {
     "displayName",
@@ -53,8 +56,11 @@ def canonical_job(raw: Json) -> Json:
 def _read(raw: Any, message: str, prefix: str) -> Read:
     """Canonical JSON, complaints, unknown fields."""
     from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2
 
+    try:
+        from kfp.pipeline_spec import pipeline_spec_pb2
+    except ModuleNotFoundError as error:
+        raise UsageError(MISSING) from error
     kind = getattr(pipeline_spec_pb2, message)
     try:
         found = json_format.ParseDict(raw, kind(), ignore_unknown_fields=True)
