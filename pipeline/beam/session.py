@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
+import sys
 from collections.abc import Iterator
 
 from components.errors import UsageError
@@ -31,7 +33,19 @@ def opened(beam: Beam, directory: pathlib.Path, log: pathlib.Path, image: str | 
         endpoint = _endpoint(beam, directory, log, stack)
         given = arguments.options(beam, endpoint, image)
         stack.enter_context(beam_pipelines.environment(given, beam.timeout_minutes * 60.0))
+        stack.enter_context(_own_python())
         yield given
+
+
+@contextlib.contextmanager
+def _own_python() -> Iterator[None]:
+    """Beam starts the processes of `processes` as `python`: let that be the one that runs here, activated or not."""
+    before = os.environ.get("PATH", os.defpath)
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), before])
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def _endpoint(beam: Beam, directory: pathlib.Path, log: pathlib.Path, stack: contextlib.ExitStack) -> str | None:

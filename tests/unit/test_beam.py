@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
+import shutil
 import socket
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -220,3 +223,11 @@ def test_predict_takes_the_options(tmp_path: pathlib.Path) -> None:
     arguments_ = [str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"), "--model", str(tmp_path)]
     result = click.testing.CliRunner().invoke(predict, [*arguments_, "--beam", "flink"])
     assert isinstance(result.exception, UsageError) and "--flink-master HOST:PORT" in str(result.exception)
+
+
+def test_python_is_the_one_that_runs_here_while_beam_may_start_it(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
+    """Beam's worker processes are started as `python`; another one has no Beam, and the job would wait for ever."""
+    monkeypatch.setenv("PATH", "/usr/bin")
+    with session.opened(Beam(), tmp_path, tmp_path / "log.txt"):
+        found = shutil.which("python")
+    assert found and pathlib.Path(found).samefile(sys.executable) and os.environ["PATH"] == "/usr/bin"
