@@ -14,6 +14,8 @@ from typing import Any
 from components import files
 from pipeline.submission.connection import Away, Conflict, Kubeflow
 
+_TAKE = "take the compiled pipeline"
+_FIRST = "First version: "
 _LOST_SECONDS = (1.0, 4.0, 15.0)
 """Waits before it is looked whether a run was created, where the answer to its creation was lost."""
 
@@ -26,7 +28,7 @@ class Version:
     """Id of the pipeline."""
     id: str
     name: str
-    """Begins with the span, ends in the spec's digest."""
+    """Of the first version: the pipeline's. Of all others: begins with the span, ends in the spec's digest."""
     new: bool
     """Whether it was laid down now."""
 
@@ -57,48 +59,64 @@ def publish(server: Kubeflow, name: str, description: str, span: str, spec: byte
     Raises:
       SpanwiseError: The server refuses it.
     """
-    pipeline = _pipeline(server, name, description)
     # Names as Kubernetes takes them: servers may keep versions as its own resources.
     readable = re.sub(r"[^a-z0-9]+", "-", span.lower()).strip("-")
     version = f"{readable}-{files.sha256_bytes(spec)[:12]}"
-    if (found := _version(server, pipeline, version)) is not None:
-        return Version(pipeline, found, version, new=False)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "pipeline.yaml")
         path.write_bytes(spec)
-        try:
-            made = server.call(
-                "take the compiled pipeline", "pipeline_uploads", "upload_pipeline_version", str(path),
-                name=version, pipelineid=pipeline, description=f"Span {span}",
-            )  # fmt: skip
-        except Conflict:  # laid down by somebody else just now: the same name is the same spec
-            if (found := _version(server, pipeline, version)) is None:
-                raise
-            return Version(pipeline, found, version, new=False)
-    return Version(pipeline, str(made.pipeline_version_id), version, new=True)
+        pipeline = _pipeline(server, name)
+        if pipeline is None:
+            try:
+                return _first(server, str(path), name, f"{description}\n{_FIRST}{version}".strip())
+            except Conflict:  # somebody else made it just now
+                if (pipeline := _pipeline(server, name)) is None:
+                    raise
+        if (found := _version(server, pipeline, version)) is not None:
+            return found
+        return _next(server, str(path), pipeline, version, span)
 
 
-def _pipeline(server: Kubeflow, name: str, description: str) -> str:
+def _pipeline(server: Kubeflow, name: str) -> str | None:
     found = _named(server, "pipelines", "list_pipelines", "pipelines", name)
-    if found is None:
-        import kfp_server_api
-
-        body = kfp_server_api.V2beta1Pipeline(
-            display_name=name, description=description or None, namespace=server.namespace or None
-        )
-        try:
-            found = server.call("make the pipeline", "pipelines", "create_pipeline", body=body)
-        except Conflict:
-            if (found := _named(server, "pipelines", "list_pipelines", "pipelines", name)) is None:
-                raise
-    return str(found.pipeline_id)
+    return str(found.pipeline_id) if found is not None else None
 
 
-def _version(server: Kubeflow, pipeline: str, name: str) -> str | None:
-    listed = server.listed(
-        "list versions", "pipelines", "list_pipeline_versions", "pipeline_versions", pipeline, filter=_equals(name)
+def _first(server: Kubeflow, path: str, name: str, description: str) -> Version:
+    """Upload a pipeline; its first version has its name and its description, which so has to say which spec it is."""
+    namespace = {"namespace": server.namespace} if server.namespace else {}
+    made = server.call(
+        _TAKE, "pipeline_uploads", "upload_pipeline", path, name=name, description=description, **namespace
     )
-    return next((str(one.pipeline_version_id) for one in listed if one.display_name == name), None)
+    pipeline = str(made.pipeline_id)
+    listed = server.listed(
+        "list versions", "pipelines", "list_pipeline_versions", "pipeline_versions", pipeline, sort_by="created_at"
+    )
+    version = next(iter(listed))
+    return Version(pipeline, str(version.pipeline_version_id), str(version.display_name), new=True)
+
+
+def _next(server: Kubeflow, path: str, pipeline: str, name: str, span: str) -> Version:
+    try:
+        made = server.call(
+            _TAKE, "pipeline_uploads", "upload_pipeline_version", path,
+            name=name, pipelineid=pipeline, description=f"Span {span}",
+        )  # fmt: skip
+    except Conflict:  # laid down by somebody else just now: the same name is the same spec
+        if (found := _version(server, pipeline, name)) is None:
+            raise
+        return found
+    return Version(pipeline, str(made.pipeline_version_id), name, new=True)
+
+
+def _version(server: Kubeflow, pipeline: str, name: str) -> Version | None:
+    listed = server.listed(
+        "list versions", "pipelines", "list_pipeline_versions", "pipeline_versions", pipeline, sort_by="created_at desc"
+    )
+    for one in listed:
+        if one.display_name == name or (one.description or "").endswith(f"{_FIRST}{name}"):
+            return Version(pipeline, str(one.pipeline_version_id), str(one.display_name), new=False)
+    return None
 
 
 def experiment(server: Kubeflow, name: str) -> str:

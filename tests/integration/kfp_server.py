@@ -218,15 +218,16 @@ class KfpServer:
     def healthz(self, **_: Any) -> Any:
         return {"multi_user": self.namespaces is not None}
 
-    def create_pipeline(self, *, body: bytes, **_: Any) -> Any:
-        value = _message("V2beta1Pipeline", body)
-        if not value.get("display_name"):
-            raise Refused(400, "Pipeline's name cannot be empty")
-        made = {"namespace": "", **value, "pipeline_id": str(uuid.uuid4()), "created_at": now()}
+    def upload(self, *, query: dict[str, str], headers: Any, body: bytes) -> Any:
+        content, spec_name = _form_file(headers, body), query.get("name", "")
+        made = {"pipeline_id": str(uuid.uuid4()), "display_name": spec_name, "created_at": now(),
+                "description": query.get("description", ""), "namespace": query.get("namespace", "")}  # fmt: skip
         self._namespace(made["namespace"])
+        spec = _spec(content)
         if any(_place(one) == _place(made) for one in self.pipelines.values()):
-            raise Refused(409, f"Pipeline {value['display_name']} already exists")
+            raise Refused(409, "Failed to create a pipeline and a pipeline version", upload=True)
         self.pipelines[made["pipeline_id"]] = made
+        self._keep_version(made["pipeline_id"], spec_name, query, spec)
         return _held("V2beta1Pipeline", made)
 
     def upload_version(self, *, query: dict[str, str], headers: Any, body: bytes) -> Any:
@@ -236,10 +237,13 @@ class KfpServer:
         name, spec = query.get("name", ""), _spec(content)
         if any(v["pipeline_id"] == of and v["display_name"] == name for v in self.versions.values()):
             raise Refused(409, "Failed to create a pipeline version", upload=True)
+        return _held("V2beta1PipelineVersion", self._keep_version(of, name, query, spec))
+
+    def _keep_version(self, of: str, name: str, query: dict[str, str], spec: dict[str, Any]) -> dict[str, Any]:
         version = {"pipeline_id": of, "pipeline_version_id": str(uuid.uuid4()), "display_name": name,
                    "description": query.get("description", ""), "created_at": now(), "pipeline_spec": spec}  # fmt: skip
         self.versions[version["pipeline_version_id"]] = version
-        return _held("V2beta1PipelineVersion", version)
+        return version
 
     def list_pipelines(self, *, query: dict[str, str], **_: Any) -> Any:
         self._namespace(query.get("namespace", ""))
@@ -248,6 +252,10 @@ class KfpServer:
 
     def list_versions(self, of: str, *, query: dict[str, str], **_: Any) -> Any:
         found = [one for one in self.versions.values() if one["pipeline_id"] == of]
+        if query.get("sort_by") not in (None, "", "created_at", "created_at desc"):
+            raise Refused(400, f"Invalid sorting field: {query['sort_by']!r}")
+        if (query.get("sort_by") or "").endswith("desc"):
+            found.reverse()
         return _page("V2beta1ListPipelineVersionsResponse", "pipeline_versions", found, query)
 
     def create_experiment(self, *, body: bytes, **_: Any) -> Any:
@@ -323,7 +331,7 @@ class KfpServer:
 
 _ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/healthz", KfpServer.healthz),
-    ("POST", "/pipelines", KfpServer.create_pipeline),
+    ("POST", "/pipelines/upload", KfpServer.upload),
     ("POST", "/pipelines/upload_version", KfpServer.upload_version),
     ("GET", "/pipelines", KfpServer.list_pipelines),
     ("GET", "/pipelines/([^/]+)/versions", KfpServer.list_versions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import ipaddress
@@ -84,9 +85,14 @@ def test_a_spec_is_laid_down_once_and_run_as_often_as_asked(server: KfpServer) -
     first = publishing.publish(connection, "flights", "late or not", "2013-05", TEXT)
     again = publishing.publish(connection, "flights", "late or not", "2013-05", TEXT)
     other = publishing.publish(connection, "flights", "late or not", "Day=2013_06", TEXT)
-    assert first.new and other.new and first.name.startswith("2013-05-") and other.name.startswith("day-2013-06-")
+    assert first.new and other.new and first.name == "flights" and other.name.startswith("day-2013-06-")
+    assert publishing.publish(connection, "flights", "late or not", "Day=2013_06", TEXT) == dataclasses.replace(
+        other, new=False
+    )
     assert again == Version(first.pipeline, first.id, first.name, new=False)
-    assert [one["display_name"] for one in server.pipelines.values()] == ["flights"]
+    (pipeline,) = server.pipelines.values()
+    assert pipeline["display_name"] == "flights"
+    assert pipeline["description"].startswith("late or not\nFirst version: 2013-05-")
     assert server.versions[first.id]["pipeline_spec"] == SPEC
     runs = [publishing.start(connection, _request(first, name)) for name in ("one", "two")]
     assert [server.runs[run]["display_name"] for run in runs] == ["one", "two"]
@@ -108,16 +114,18 @@ def test_a_version_is_found_on_any_page(server: KfpServer, monkeypatch: pytest.M
         "list", "pipelines", "list_pipeline_versions", "pipeline_versions", next(iter(server.pipelines))
     )
     assert [one.display_name for one in listed] == names
+    assert not publishing.publish(connection, "flights", "", "0", TEXT).new
 
 
 def test_a_version_that_somebody_else_laid_down_meanwhile_is_taken(server: KfpServer) -> None:
     connection = Kubeflow(server.host)
+    publishing.publish(connection, "flights", "", "0", TEXT)
     first = publishing.publish(connection, "flights", "", "1", TEXT)
     # Not listed yet when we looked; there when we send.
     server.fail("GET", "/versions", 200, body='{"total_size": 0}')
-    assert publishing.publish(connection, "flights", "", "1", TEXT) == Version(
-        first.pipeline, first.id, first.name, new=False
-    )
+    assert publishing.publish(connection, "flights", "", "1", TEXT) == dataclasses.replace(first, new=False)
+    server.fail("GET", "/pipelines$", 200, body="{}")
+    assert publishing.publish(connection, "flights", "", "1", TEXT) == dataclasses.replace(first, new=False)
     server.fail("GET", "/versions", 200, times=2, body="{}")
     with pytest.raises(Conflict, match=r"would not take the compiled pipeline \(HTTP 409\).* Failed to create"):
         publishing.publish(connection, "flights", "", "1", TEXT)
