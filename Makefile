@@ -39,7 +39,7 @@ lint: setup ## ruff, mypy, import-linter
 
 flink-test: setup ## Beam's part of the pipeline on a real Flink cluster, which is fetched (400 MB) and started here
 	@$(BIN)/python tools/flink.py fetch
-	@$(BIN)/pytest tests/flink -m flink
+	@$(BIN)/pytest tests/flink -m flink --timeout 1800
 
 job-server: setup ## The Beam job server that `run --beam flink --flink-master` starts, from Maven
 	@$(BIN)/python tools/flink.py job-server
