@@ -43,6 +43,10 @@ VARIANTS = (
 )
 
 
+OF_FUNCTIONS = ("value.yaml", "exit-handler.yaml")
+"""Specs of tests.preflight.tfx_functions."""
+
+
 def make(folder: pathlib.Path) -> None:
     """Write all variants."""
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner as runner
@@ -55,6 +59,15 @@ def make(folder: pathlib.Path) -> None:
             default_commands=list(variant.command) if variant.command else None,
         )
         runner.KubeflowV2DagRunner(config, output_dir=str(folder), output_filename=variant.file).run(_taxi(variant))
+    from tests.preflight import tfx_functions
+
+    for name, function in zip(OF_FUNCTIONS, (tfx_functions.handing_on, tfx_functions.ending)):
+        pipeline, handler = function()
+        config = runner.KubeflowV2DagRunnerConfig(default_image=IMAGE, use_pipeline_spec_2_1=True)
+        compiling = runner.KubeflowV2DagRunner(config, output_dir=str(folder), output_filename=name)
+        if handler is not None:
+            compiling.set_exit_handler(handler)
+        compiling.run(pipeline)
 
 
 def _taxi(variant: Variant) -> Any:

@@ -29,6 +29,8 @@ OF_TFX = {
     "taxi-span.yaml": {"stock-entrypoint", "span-pattern"},
     "taxi-ids.yaml": {"stock-entrypoint", "task-id"},
     "taxi-own-entrypoint.yaml": set(),
+    "value.yaml": {"stock-entrypoint", "unknown-producer"},
+    "exit-handler.yaml": {"stock-entrypoint"},
 }
 
 
@@ -66,20 +68,21 @@ def test_specs_of_tfxs_own_compiler_are_told_what_kubeflow_refuses(name: str) ->
     path = FOLDER / "tfx" / name
     assert rules(path, "error") == OF_TFX[name]
     # TFX's ExampleGen looks for its files in a hook that only Vertex runs; a spec without its job loses the root.
-    assert rules(path, "warn") == {"driver-hook", *(["pipeline-root"] if name.endswith(".yaml") else [])}
+    hooked, bare = name not in tfx_pipelines.OF_FUNCTIONS, name.endswith(".yaml")
+    assert rules(path, "warn") == {*(["driver-hook"] if hooked else []), *(["pipeline-root"] if bare else [])}
     assert {"stock-entrypoint", "resolver", "pipeline-job"}.isdisjoint(rules(path, target="vertex"))
 
 
 def test_specs_of_tfx_are_of_all_its_variants() -> None:
-    assert set(OF_TFX) == {variant.file for variant in tfx_pipelines.VARIANTS}
+    assert set(OF_TFX) == {*(variant.file for variant in tfx_pipelines.VARIANTS), *tfx_pipelines.OF_FUNCTIONS}
     assert set(OF_TFX) == {path.name for path in (FOLDER / "tfx").iterdir()}
 
 
 @pytest.mark.slow
 def test_tfx_still_writes_these_specs(tmp_path: pathlib.Path) -> None:
     tfx_pipelines.make(tmp_path)
-    for variant in tfx_pipelines.VARIANTS:
-        made, kept = (preflight.read(folder / variant.file) for folder in (tmp_path, FOLDER / "tfx"))
+    for name in OF_TFX:
+        made, kept = (preflight.read(folder / name) for folder in (tmp_path, FOLDER / "tfx"))
         assert made.spec == kept.spec and made.deployment == kept.deployment
 
 
