@@ -177,6 +177,25 @@ def test_a_blocked_span_moves_nothing_and_is_told(
     assert outcome["verdict"]["verdict"] == "blocked"
 
 
+def test_a_run_that_fails_at_its_first_node_is_concluded_too(
+    cluster: Cluster, first: Ran, tmp_path: pathlib.Path
+) -> None:
+    before = cluster.state()
+    text = cluster.compile(SECOND).replace(f"{SECOND}.parquet", "gone.parquet")
+
+    ran = cluster.run(text, tmp_path / "work")
+
+    assert ran.exit_code == ExitCode.FAILED
+    assert cluster.state() == before
+    record = cluster.read(f"runs/{ran.id}/run.json")
+    assert (record["state"], record["verdict"], record["metrics"]) == ("failed", None, None)
+    assert record["message"].startswith(f"ExampleGen: {PROJECT}/imports/span/")
+    assert record["message"].endswith("gone.parquet: there is no such object.")
+    assert "Traceback" not in (ran.folder / "ExampleGen" / "log.txt").read_text()
+    with cluster.reached():
+        assert objects.exists(f"{PROJECT}/runs/{ran.id}/report.html")
+
+
 def test_a_run_compiled_for_an_older_state_stops_at_admit(cluster: Cluster, first: Ran, tmp_path: pathlib.Path) -> None:
     late = Cluster(Workbench(tmp_path / "copy"), cluster.environment)
     shutil.copytree(cluster.bench.folder, late.bench.folder, symlinks=True)

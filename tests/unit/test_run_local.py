@@ -281,6 +281,18 @@ def test_parameters_have_defaults_and_conditions_skip(lake: pathlib.Path, tmp_pa
         ran(text, tmp_path, wrod="go")
 
 
+def test_what_kfp_compiles_runs(lake: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    text = (pathlib.Path(__file__).parent / "specs" / "kfp-2.5.0.yaml").read_text()
+    done, _ = ran(text, tmp_path)
+    assert done.exit_code == ExitCode.DONE
+    assert (done.folder / "show" / "log.txt").read_text().split("\n") == ["3", "hi there", ""]
+    fewer, _ = ran(text, tmp_path, n="1")
+    assert (fewer.tasks["condition-2"].state, fewer.tasks["bye"].state) == ("SKIPPED", "SUCCEEDED")
+    assert "show" not in fewer.tasks
+    with pytest.raises(UsageError, match="--parameter n=many: not a NUMBER_INTEGER"):
+        ran(text, tmp_path, n="many")
+
+
 def test_conditions_are_tfxs_and_kfps() -> None:
     blessed = {"inputs": {"artifacts": {"b": {"artifacts": [{"metadata": {"blessed": 1.0}}]}}, "parameterValues": {}}}
     text = "inputs.artifacts['b'].artifacts[0].metadata['blessed']"

@@ -19,12 +19,13 @@ from typing import Any
 import pipeline
 from components import mounts as mounted
 from components import objects
-from components.errors import SpanwiseError
+from components.errors import SpanwiseError, told
 from components.mounts import Mounts, is_uri
 from pipeline.orchestration.run_local.driver import LOGS
 from pipeline.orchestration.run_local.spec import Value
 
 _REPOSITORY = pathlib.Path(pipeline.__file__).resolve().parents[1]
+_WHOLE = "{{$}}"
 _KNOWN = {"parameters", "artifacts", "parameterValues"}
 _KNOWN_OF_ARTIFACTS = {"name", "type", "uri", "properties", "customProperties", "metadata"}
 
@@ -124,10 +125,12 @@ def _execute(container: Value, platform: Value, given: Value, place: Place, run:
                 stderr=subprocess.STDOUT,
                 check=False,
             )
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise SpanwiseError(
                 f"{words[0] if words else ''}: {error.strerror}: not a command of this machine."
             ) from error
+        except OSError as error:  # an argument may have 128 KiB
+            raise SpanwiseError(f"{words[0]}: {told(error)}") from error
     return process.returncode
 
 
@@ -147,7 +150,7 @@ def _environment(container: Value, platform: Value, place: Place, run: str) -> d
 
 
 def _placeholders(given: Value, mounts: Mounts) -> dict[str, str]:
-    found = {"{{$}}": json.dumps(given, separators=(",", ":"))}
+    found = {_WHOLE: json.dumps(given, separators=(",", ":"))}
     for side in ("inputs", "outputs"):
         for key, several in given[side]["artifacts"].items():
             uri = several["artifacts"][0]["uri"]
@@ -162,8 +165,9 @@ def _placeholders(given: Value, mounts: Mounts) -> dict[str, str]:
 
 
 def _filled(word: str, filled: Mapping[str, str]) -> str:
-    for placeholder, value in filled.items():
-        if placeholder in word:
+    # A parameter's value may have a placeholder in it: kfp compiles f"{word} there" so. ExecutorInput stays as it is.
+    for _ in range(1 if _WHOLE in word else 2):
+        for placeholder, value in filled.items():
             word = word.replace(placeholder, value)
     return word
 
@@ -214,7 +218,7 @@ def _parameters(told: Value, given: Value, component: Value) -> dict[str, Any]:
             continue
         try:
             text = pathlib.Path(where["outputFile"]).read_text("utf-8")
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise SpanwiseError(f"failed to read output parameter {key!r}: {error.strerror}") from error
         kind = kinds[key].get("parameterType", "STRING")
         found[key] = text if kind == "STRING" else json.loads(text.lower() if kind == "BOOLEAN" else text)

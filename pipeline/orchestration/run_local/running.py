@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -46,7 +47,7 @@ class Running:
           parameters: values of run parameters.
 
         Raises:
-          UsageError: a parameter that the spec does not have.
+          UsageError: a parameter that the spec does not have, or a value that is not of its type.
         """
         declared = self._spec.root.get("inputDefinitions", {}).get("parameters", {})
         if unknown := sorted(set(parameters) - set(declared)):
@@ -54,7 +55,8 @@ class Running:
                 f"--parameter {unknown[0]}: the pipeline has none of that name. It has: {_names(declared)}."
             )
         defaults = {name: each["defaultValue"] for name, each in declared.items() if "defaultValue" in each}
-        return self._dag(self._spec.root["dag"], Scope({**defaults, **parameters}, {}, {}))
+        given = {name: _of_type(name, value, declared[name]) for name, value in parameters.items()}
+        return self._dag(self._spec.root["dag"], Scope({**defaults, **given}, {}, {}))
 
     def _dag(self, dag: Value, scope: Scope) -> Ended:
         for name, task in _in_order(dag["tasks"]):
@@ -126,6 +128,17 @@ class Running:
     def _published(self, made: Mapping[str, Value]) -> Iterator[tuple[str, Artifact]]:
         for key, one in made.items():
             yield key, Artifact(next(self._ids), one["type"], one["uri"], one.get("metadata", {}))
+
+
+def _of_type(name: str, value: Any, declared: Value) -> Any:
+    """A value from the command line as the API would take it: texts are texts, all else is JSON."""
+    kind = declared.get("parameterType", "STRING")
+    if kind == "STRING" or not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value.lower() if kind == "BOOLEAN" else value)
+    except ValueError as error:
+        raise UsageError(f"--parameter {name}={value}: not a {kind}.") from error
 
 
 def _in_order(tasks: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
