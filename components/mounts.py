@@ -25,8 +25,8 @@ _SCHEMES = {folder: scheme for scheme, folder in FOLDERS.items()}
 
 
 def is_uri(text: str) -> bool:
-    """Whether the text names an object or folder in an object store."""
-    return _URI.match(text) is not None
+    """Whether the text names an object or folder in an object store, and is no sentence about one."""
+    return _URI.match(text) is not None and ": " not in text and "\n" not in text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +53,13 @@ class Mounts:
             return None
         first, *rest = absolute.relative_to(self.base).parts or ("",)
         return f"{_SCHEMES[first]}://{'/'.join(rest)}" if first in _SCHEMES and rest else None
+
+    def told(self, text: str) -> str:
+        """A text for people, with paths that stand for URIs as those."""
+        for folder, scheme in _SCHEMES.items():
+            path = re.escape(f"{str(self.base).rstrip('/')}/{folder}/")
+            text = re.sub(rf"(?<![\w./-]){path}(?=\w)", f"{scheme}://", text)
+        return text
 
     def to_paths(self, value: Any) -> Any:
         """A JSON value with every text that is a URI, alone or in a JSON text, as its path."""

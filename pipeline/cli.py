@@ -12,7 +12,7 @@ import click
 
 from components.errors import ExitCode, SpanwiseError, UsageError, told
 from pipeline import __version__
-from pipeline.console import open_streams, say
+from pipeline.console import be_silent_at_the_end, open_streams, say
 
 # name -> one line of help. A command lives in pipeline/commands/<name>.py as `command`.
 COMMANDS = {
@@ -85,17 +85,11 @@ def _hold_current_folder() -> None:
         raise UsageError("the current folder has been deleted. Change to another.") from error
 
 
-def _be_silent_at_the_end() -> None:
-    """A model of TensorFlow that outlives TensorFlow's modules at exit complains; nobody can do anything about it."""
-    told, ending = sys.unraisablehook, sys.is_finalizing
-    sys.unraisablehook = lambda unraisable: None if ending() else told(unraisable)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; a mistake in data or configuration is a sentence, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     open_streams()
-    _be_silent_at_the_end()
+    be_silent_at_the_end()
     try:
         _hold_current_folder()
         code = cli.main(args=arguments, prog_name="spanwise", standalone_mode=False)

@@ -34,6 +34,7 @@ from components import objects
 from components.errors import ExitCode, SpanwiseError, told
 from components.mirror import Mirror
 from components.mounts import UNMOVED, Mounts, is_uri
+from pipeline.console import be_silent_at_the_end
 from pipeline.observe import NodeRun, measured
 from pipeline.orchestration import node_records
 from pipeline.orchestration.arguments import Interface
@@ -78,6 +79,7 @@ def _run(task: Task) -> int:
             outputs = _execute(task)
     except BaseException as error:
         code, sentence = _why(error)
+        sentence = task.mirror.mounts.told(sentence)
     record = NodeRecord(
         node=task.node,
         state={ExitCode.DONE: "complete", ExitCode.INTERRUPTED: "canceled"}.get(code, "failed"),
@@ -192,4 +194,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    be_silent_at_the_end()
     sys.exit(main())

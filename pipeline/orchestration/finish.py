@@ -30,7 +30,7 @@ from components.mirror import Mirror
 from components.mounts import UNMOVED, Mounts
 from components.store import span_order
 from pipeline import report, summary
-from pipeline.console import libraries_to
+from pipeline.console import be_silent_at_the_end, libraries_to
 from pipeline.orchestration import arguments, concluding
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, write_output
 from pipeline.orchestration.node_records import NodeRecord
@@ -59,7 +59,7 @@ def _finish(said: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         with tempfile.TemporaryDirectory(prefix="spanwise-") as folder, _in(folder):
             workspace = _workspace(mirror, said.project_file, pathlib.Path(folder))
             _conclude(workspace, mirror, record, json.loads(said.graph))
-            print(_at_home(mirror, summary.of_run(record, workspace.loaded.shown_path)), file=out)
+            print(mirror.mounts.told(summary.of_run(record, workspace.loaded.shown_path)), file=out)
             print(_reported(workspace, mirror, record), file=out)
         mirror.push(f"runs/{record.id}")
         if said.notify:
@@ -131,19 +131,13 @@ def _bring(mirror: Mirror, known: Mapping[str, NodeRecord]) -> None:
 
 
 def _reported(workspace: Workspace, mirror: Mirror, record: RunRecord) -> str:
-    """Write the report."""
+    """Write the report; places of this container in it are named as the addresses that they stand for."""
     line = report.at_end(workspace, record)
     path = workspace.store.runs / record.id / report.FILE_NAME
     if not path.is_file():
         return line
-    path.write_text(_at_home(mirror, path.read_text("utf-8")), "utf-8")
+    path.write_text(mirror.mounts.told(path.read_text("utf-8")), "utf-8")
     return f"  Report   {mirror.root}/runs/{record.id}/{report.FILE_NAME}"
-
-
-def _at_home(mirror: Mirror, text: str) -> str:
-    """A text with this container's places in the bucket as the addresses that they stand for."""
-    bucket = "/".join(mirror.root.split("/")[:3])
-    return text.replace(f"{mirror.mounts.path(bucket)}/", f"{bucket}/")
 
 
 def _outputs(given: ExecutorInput, mirror: Mirror, record: RunRecord) -> dict[str, RuntimeArtifact]:
@@ -203,4 +197,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    be_silent_at_the_end()
     sys.exit(main())

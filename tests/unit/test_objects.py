@@ -148,6 +148,10 @@ def test_mounts_map_uris_to_paths_and_back(tmp_path: pathlib.Path) -> None:
     assert mapped["config"] == f'{{"n": 1, "push_directory": "{tmp_path}/s3/b/serving", "words": "see s3://b"}}'
     assert mapped["plain"] == '{"a":  1}', "a text in which nothing changes stays byte for byte"
     assert mounts.to_uris(mapped)["list"] == ["s3://b/k", None]
+    sentence = "s3://b/k: there is no such object."
+    assert mounts.to_paths(sentence) == sentence, "a sentence about an object is not its name"
+    assert mounts.told(f"see {tmp_path}/s3/b/k, not x{tmp_path}/s3/b") == f"see s3://b/k, not x{tmp_path}/s3/b"
+    assert Mounts(pathlib.Path("/")).told('open "/gcs/b/k": a/gcs/b') == 'open "gs://b/k": a/gcs/b'
     assert Mounts(pathlib.Path("/")).path("gs://b/k") == pathlib.Path("/gcs/b/k")
     assert Mounts(pathlib.Path("/")).uri("/gcs/b/k") == "gs://b/k"
     assert Mounts(pathlib.Path("/")).uri("/usr/b/k") is None
