@@ -51,6 +51,12 @@ def test_every_rule_has_a_file_that_fails_it() -> None:
     assert {preflight.name_of(rule) for each in preflight.RULES.values() for rule in each} <= named
 
 
+def test_every_rule_is_in_the_documents() -> None:
+    page = (FOLDER.parents[1] / "docs" / "compile.md").read_text()
+    named = {preflight.name_of(rule) for each in preflight.RULES.values() for rule in each}
+    assert {name for name in named if f"`{name}`" not in page} == set()
+
+
 def test_a_file_that_would_not_fit_into_kubernetes_is_named() -> None:
     good = (FOLDER / "good.yaml").read_text()
     padded = good.replace("name: acme-pipeline", f"name: acme-pipeline\n  description: {'x' * 1_000_000}")
