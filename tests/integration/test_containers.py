@@ -65,7 +65,7 @@ def first(cluster: Cluster, posted: tuple[str, list[Any]], tmp_path_factory: pyt
 
 def local(bench: Workbench, span: str) -> tuple[dict[str, Any], pathlib.Path]:
     """The record of a run on this machine, and its folder."""
-    folder = next((bench.root / "runs").glob(f"{span}-*"))
+    folder = min((bench.root / "runs").glob(f"{span}-*"))
     return json.loads((folder / "run.json").read_text()), folder
 
 
