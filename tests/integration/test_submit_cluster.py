@@ -78,14 +78,14 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Setting]:
     with object_server.s3_server("spanwise-test", "data") as given:
         object_server.use(patch, given)
         bench = _with_spans_in_the_bucket(folder / "project")
-        for name in ("2013-05", "2013-06"):
+        for name in ("2013-05", "2013-06", "2013-07"):
             objects.upload(bench.span(name), f"{SPANS}/{name}.parquet")
         cluster = LocalCluster(folder / "tasks", given)
         with KfpServer(cluster=cluster) as server:
             cluster.gate = held = threading.Event()
-            late = json.loads(_submit(bench, given, server).stdout)["id"]
+            late = json.loads(_submit(bench, given, server, "--span", "2013-06").stdout)["id"]
             cluster.gate = None
-            result = _submit(bench, given, server, "--again", "--wait", "--note", "the first")
+            result = _submit(bench, given, server, "--span", "2013-07", "--wait", "--note", "the first")
             assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
             first = {**json.loads(result.stdout), "screen": result.stderr}
             yield _Setting(bench, server, cluster, given, first, late, held)
@@ -95,7 +95,7 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Setting]:
 
 def _run_here(bench: Workbench, given: dict[str, str]) -> dict[str, Any]:
     result = subprocess.run(
-        bench.command("run", "--format", "json"),
+        bench.command("run", "--span", "2013-07", "--format", "json"),
         cwd=bench.folder, env={**environment(), **given}, capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     told: dict[str, Any] = json.loads(result.stdout)
@@ -118,17 +118,17 @@ def test_a_run_goes_through_and_ends_as_one_on_this_machine(setting: _Setting, t
     model = objects.listed(f"{ROOT}/serving_models/flights/1")
     assert "saved_model.pb" in model and "assets.extra/spanwise/manifest.json" in model
     pushed = json.loads(objects.read(f"{HOME}/champion.json").data)["champion"]  # type: ignore[union-attr]
-    assert (pushed["version"], pushed["span"]) == (1, "2013-06")
+    assert (pushed["version"], pushed["span"]) == (1, "2013-07")
 
 
 def test_the_same_again_is_told_and_the_mirror_can_be_asked(setting: _Setting) -> None:
     runs = len(setting.server.runs)
-    told = setting.submit("--span", "2013-06", "--wait", code=0)
+    told = setting.submit("--span", "2013-07", "--wait", code=0)
     assert told["id"] == setting.first["id"] and "Nothing has changed since" in told["screen"]
     assert len(setting.server.runs) == runs
     root = setting.bench.root / "mirrors" / "s3" / "spanwise-test" / "team"
     history = setting.bench.spanwise("history", "--root", str(root), "--format", "json")
-    assert "2013-06" in history.stdout
+    assert "2013-07" in history.stdout
     assert setting.submit("--next", "--wait", code=0)["state"] == "nothing"
 
 
@@ -145,7 +145,7 @@ def _in_celsius(folder: pathlib.Path) -> pathlib.Path:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    table = pq.read_table(REPOSITORY / "data" / "sample" / "2013-07.parquet")
+    table = pq.read_table(REPOSITORY / "data" / "sample" / "2013-08.parquet")
     degrees = pc.divide(pc.subtract(table["temp"], 32.0), 1.8)
     spoiled = table.set_column(table.schema.get_field_index("temp"), pa.field("temp", degrees.type), degrees)
     pq.write_table(spoiled, folder / "spoiled.parquet")
@@ -155,7 +155,7 @@ def _in_celsius(folder: pathlib.Path) -> pathlib.Path:
 def test_a_spoiled_span_is_blocked_and_changes_nothing(setting: _Setting, tmp_path: pathlib.Path) -> None:
     before = {name: objects.read(f"{HOME}/{name}.json") for name in ("accepted", "champion")}
     versions = objects.listed(f"{ROOT}/serving_models")
-    objects.upload(_in_celsius(tmp_path), f"{SPANS}/2013-07.parquet")
+    objects.upload(_in_celsius(tmp_path), f"{SPANS}/2013-08.parquet")
     told = setting.submit("--next", "--wait", code=int(ExitCode.BLOCKED))
     assert told["state"] == "blocked" and told["verdict"]["verdict"] == "blocked"
     assert "BLOCKED" in told["screen"] and "failed Admit" in " ".join(told["screen"].split())
