@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from components.errors import SpanwiseError
 
 VARIABLE = "SPANWISE_BEAM"
-"""Environment variable: JSON, {"options": [Beam's options], "seconds": limit of a job or null}."""
+"""Environment variable: JSON, {"options": [Beam's options], "seconds": limit of a job, "flink": host and port}."""
 
 _SHARD = re.compile(r"(.*)-(\d{5,})-of-(\d{5,})(?:\.[^/]*)?$")
 _HERE = ("", "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner")
@@ -32,15 +33,16 @@ _NOISE = re.compile(r"^(?:(?:[a-z]\w*\.)+[A-Z]\w*(?:Exception|Error): ?|Error re
 
 
 @contextlib.contextmanager
-def environment(options: Sequence[str], seconds: float | None = None) -> Iterator[None]:
+def environment(options: Sequence[str], seconds: float | None = None, flink: str | None = None) -> Iterator[None]:
     """Let the Beam pipelines that are made inside the `with`, here or in processes started there, run with `options`.
 
     Args:
       options: Beam's, as on a command line; none: Beam's own runner in this process.
       seconds: limit of one job on a cluster.
+      flink: the cluster's REST address, host and port, where that is known: jobs are then cancelled there, too.
     """
     before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = json.dumps({"options": list(options), "seconds": seconds})
+    os.environ[VARIABLE] = json.dumps({"options": list(options), "seconds": seconds, "flink": flink})
     try:
         yield
     finally:
@@ -138,6 +140,19 @@ def _told() -> Mapping[str, Any]:
 def _cancel(result: Any) -> None:
     with contextlib.suppress(Exception):
         result.cancel()
+    # The job server forgets a batch job that it is told to cancel, and Flink goes on with it.
+    if master := _told().get("flink"):
+        with contextlib.suppress(Exception):
+            _cancel_in_flink(master, result._job_id.rpartition("_")[0])
+
+
+def _cancel_in_flink(master: str, name: str) -> None:
+    with urllib.request.urlopen(f"http://{master}/jobs/overview", timeout=10) as answer:
+        jobs = json.load(answer)["jobs"]
+    for job in jobs:
+        if job["name"] == name and job["state"] not in ("FINISHED", "CANCELED", "FAILED"):
+            request = urllib.request.Request(f"http://{master}/jobs/{job['jid']}?mode=cancel", method="PATCH")
+            urllib.request.urlopen(request, timeout=10).close()
 
 
 def _cause(error: Exception) -> str:

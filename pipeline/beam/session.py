@@ -32,7 +32,8 @@ def opened(beam: Beam, directory: pathlib.Path, log: pathlib.Path, image: str | 
     with contextlib.ExitStack() as stack:
         endpoint = _endpoint(beam, directory, log, stack)
         given = arguments.options(beam, endpoint, image)
-        stack.enter_context(beam_pipelines.environment(given, beam.timeout_minutes * 60.0))
+        master = beam.flink.master if beam.profile == "flink" else None
+        stack.enter_context(beam_pipelines.environment(given, beam.timeout_minutes * 60.0, master))
         stack.enter_context(_own_python())
         yield given
 

@@ -42,17 +42,22 @@ def started(made: Workbench, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=made.folder, env=environment(), preexec_fn=flink.end_with_parent, **streams)
 
 
-def known_jobs(cluster: flink.Cluster) -> dict[str, str]:
-    jobs: Any = (cluster.ask("/jobs/overview") or {"jobs": []})["jobs"]
-    return {job["jid"]: job["state"] for job in jobs if job["tasks"]["running"] or job["state"] != "RUNNING"}
+def jobs(cluster: flink.Cluster) -> dict[str, dict[str, Any]]:
+    found: Any = (cluster.ask("/jobs/overview") or {"jobs": []})["jobs"]
+    return {job["jid"]: job for job in found}
+
+
+def state(cluster: flink.Cluster, job: str) -> str:
+    return str(jobs(cluster)[job]["state"])
 
 
 def running_job(cluster: flink.Cluster, process: subprocess.Popen[str], number: int) -> str:
-    """Wait until the `number`th job of a run has tasks at work; its id."""
-    before = set(known_jobs(cluster))
+    """Wait until the `number`th job of a run that has just been started has tasks at work; its id."""
+    before = set(jobs(cluster))
     while True:
-        new = {job: state for job, state in known_jobs(cluster).items() if job not in before}
-        if len(new) >= number and (at_work := [job for job, state in new.items() if state == "RUNNING"]):
+        new = {jid: job for jid, job in jobs(cluster).items() if jid not in before}
+        at_work = [jid for jid, job in new.items() if job["state"] == "RUNNING" and job["tasks"]["running"]]
+        if len(new) >= number and at_work:
             return at_work[0]
         assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.02)
@@ -69,7 +74,7 @@ def test_a_job_whose_task_manager_is_killed_begins_anew_on_another(
     said, _ = process.communicate(timeout=600)
 
     assert process.returncode == 0, said
-    assert known_jobs(whole_cluster)[job] == "FINISHED"
+    assert state(whole_cluster, job) == "FINISHED"
     exceptions: Any = whole_cluster.ask(f"/jobs/{job}/exceptions")
     (lost,) = exceptions["exceptionHistory"]["entries"]
     assert "TaskManager" in lost["stacktrace"]
@@ -97,7 +102,7 @@ def test_without_another_the_run_fails_with_a_sentence_and_the_next_picks_up(
     assert made.versions == [] and made.pointer("accepted") == {} and leftovers(made) == []
     assert "StatisticsGen.statistics" not in record(made, SPAN)["artifacts"]
     deadline = time.monotonic() + 60
-    while known_jobs(whole_cluster).get(job) not in ("CANCELED", "FAILED"):
+    while state(whole_cluster, job) not in ("CANCELED", "FAILED"):
         assert time.monotonic() < deadline, "the job is left on the cluster"
         time.sleep(0.5)
 
@@ -116,8 +121,8 @@ def test_a_run_that_is_told_to_stop_cancels_its_job(made: Workbench, cluster: fl
 
     assert process.returncode == 130 and "picks up what is finished" in said, said
     deadline = time.monotonic() + 30
-    while known_jobs(cluster).get(job) != "CANCELED":
-        assert time.monotonic() < deadline, known_jobs(cluster).get(job)
+    while state(cluster, job) != "CANCELED":
+        assert time.monotonic() < deadline, state(cluster, job)
         time.sleep(0.2)
 
 
