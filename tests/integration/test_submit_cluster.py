@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,6 +132,20 @@ def test_the_same_again_is_told_and_the_mirror_can_be_asked(setting: _Setting) -
     history = setting.bench.spanwise("history", "--root", str(root), "--format", "json")
     assert "2013-07" in history.stdout
     assert setting.submit("--next", "--wait", code=0)["state"] == "nothing"
+
+
+def test_ctrl_c_leaves_the_run(setting: _Setting) -> None:
+    command = setting.bench.command("submit", "--host", setting.server.host, "--root", ROOT, "--follow", setting.late)
+    seen, process = len(setting.server.requests), subprocess.Popen(
+        command, cwd=setting.bench.folder, env={**environment(), **setting.given}, stdout=subprocess.PIPE, text=True
+    )  # fmt: skip
+    while sum(path.endswith(setting.late) for _, path in setting.server.requests[seen:]) < 3:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED and f"--follow {setting.late}" in said
+    assert setting.server.runs[setting.late]["state"] == "RUNNING"
 
 
 def test_a_run_that_was_made_for_an_older_state_is_refused(setting: _Setting) -> None:
