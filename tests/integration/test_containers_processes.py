@@ -18,7 +18,8 @@ from tests.integration.clustered import PROJECT, ROOT, SERVING, Cluster
 from tests.integration.workbench import Workbench, environment, lay_out
 from tests.object_server import s3_server
 
-pytestmark = pytest.mark.slow
+# Some forty processes that import TensorFlow: a busy machine takes its time.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 FIRST, SECOND, THIRD = "2013-06", "2013-07", "2013-08"
 
 
