@@ -31,7 +31,9 @@ _VOLUME = Limit(warn=0.3)
 _CONSTANT = FeatureLimits(
     numeric_drift=Limit(warn=0.1), shift=Distance(warn=1.0), categorical_drift=Limit(warn=0.1), mix=Limit(warn=0.1)
 )
-# A column that so rarely has a value that a file of this size may have none.
+# A column that rarely has a value may have none for days: `missing` judges it, which knows how alike days are.
+_MOSTLY_FILLED = 0.5
+# A file so small that a column may have no value in it by chance.
 _MAY_BE_ABSENT = 1e-4
 
 
@@ -246,7 +248,9 @@ def _inferred(statistics: Any, columns: Collection[str], rows: int) -> Any:
         for field in ("shape", "value_count", "presence"):
             if feature.HasField(field):
                 feature.ClearField(field)
-        if feature.name not in columns or (1 - present.get(feature.name, 0.0)) ** rows < _MAY_BE_ABSENT:
+        filled = present.get(feature.name, 0.0)
+        there = filled > _MOSTLY_FILLED and (1 - filled) ** rows < _MAY_BE_ABSENT
+        if feature.name not in columns or there:
             feature.presence.min_count = 1
     return schema
 

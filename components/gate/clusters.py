@@ -23,8 +23,9 @@ def with_inflation(
 ) -> tuple[SplitStats, SplitStats]:
     """Both sides with design effects, as far as their statistics hold days.
 
-    What a day has of its own is on both sides where both have rows of that day: as far as they share days, rows count
-    as independent. How much rows of a day are alike takes five days to tell: a side of fewer takes it from the other.
+    What a day has of its own is on both sides where both have rows of that day: as far as days have the same share of
+    the rows of both, rows count as independent. How much values of a day are alike is taken from `theirs`, since what
+    is wrong for some days makes them look so; it takes five days to tell, else `ours` tells.
 
     Args:
       ours: cut from the first of `statistics`.
@@ -35,8 +36,9 @@ def with_inflation(
     first, second = (_Days.read(one, time) if time is not None else None for one in statistics)
     if first is None or second is None:
         return ours, theirs
-    shared = len(np.intersect1d(first.days, second.days)) / max(1, min(len(first.days), len(second.days)))
-    return first.inflate(ours, 1 - shared, second), second.inflate(theirs, 1 - shared, first)
+    apart = noise.apart(*(dict(zip(side.days.tolist(), side.rows.tolist())) for side in (first, second)))
+    tell = (second, first)
+    return first.inflate(ours, apart, tell), second.inflate(theirs, apart, tell)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +69,13 @@ class _Days:
         times = sample.pop(time) // _DAY
         return cls(found[days.DAYS, time], found[days.ROWS, time], by_kind[days.PRESENT], sample, times)
 
-    def inflate(self, stats: SplitStats, part: float, other: _Days) -> SplitStats:
+    def inflate(self, stats: SplitStats, part: float, tell: tuple[_Days, _Days]) -> SplitStats:
         """The same with `part` of each design effect."""
 
         def inflated(feature: FeatureStats) -> FeatureStats:
-            alike, absent = (
-                next((found for side in (self, other) if (found := told(side, feature.name)) is not None), 0.0)
-                for told in (_Days.alike, _Days.alike_in_missing)
-            )
+            alike = next((found for side in tell if (found := side.alike(feature.name)) is not None), 0.0)
+            every = (side.alike_in_missing(feature.name) for side in (self, *tell))
+            absent = next((found for found in every if found is not None), 0.0)
             values = noise.inflation(alike, len(self.days), feature.present)
             missing = noise.inflation(absent, len(self.days), float(self.rows.sum()))
             return dataclasses.replace(
@@ -91,7 +92,7 @@ class _Days:
         return noise.intraclass(self.sample[name][kept], self.sample_days[kept])
 
     def alike_in_missing(self, name: str) -> float | None:
-        """The same of what is missing."""
-        if name not in self.present:
+        """The same of what is missing; a feature that no row has tells nothing."""
+        if name not in self.present or not self.present[name].any():
             return None
         return noise.intraclass_of_counts(self.present[name].tolist(), self.rows.tolist())

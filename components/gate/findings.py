@@ -72,10 +72,15 @@ def _rounded(value: float) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
+_OF_ROWS = {"label_missing": 0, "volume": 1}
+"""Rows without a label are left out, and then missing."""
+
+
 def most_severe_first(findings: list[Finding]) -> list[Finding]:
     """Errors, warnings, waived; within each, what moves the champion most, then what is furthest beyond its limit.
 
-    What is not about one feature (rows, the label) comes before what is: nothing says that it does no harm. What is
+    What is not about one feature (rows, the label) comes before what is: nothing says that it does no harm; and that
+    rows are missing (`volume`) before all but what made them so, since what is left may differ because of it. What is
     wrong between columns (`pairs`) comes after what is wrong with one by itself, and the move of all predictions last,
     after what made it. Impacts are told apart by hundredths, so that a hair does not outweigh what is far beyond its
     limit.
@@ -85,6 +90,16 @@ def most_severe_first(findings: list[Finding]) -> list[Finding]:
         beyond = finding.measured / finding.limit if finding.measured is not None and finding.limit else float("inf")
         impact = round(finding.impact, 2) if finding.impact is not None else math.inf
         last = 2 if finding.check == "impact" and finding.feature is None else finding.check == "pairs"
-        return _ORDER[finding.severity], last, -impact, -beyond, finding.check, finding.feature or "", finding.split
+        part = _OF_ROWS.get(finding.check, len(_OF_ROWS))
+        return (
+            _ORDER[finding.severity],
+            last,
+            part,
+            -impact,
+            -beyond,
+            finding.check,
+            finding.feature or "",
+            finding.split,
+        )
 
     return sorted(findings, key=rank)

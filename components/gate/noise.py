@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,27 @@ def design_effect(values: Any, clusters: Any, rows: float) -> float:
 def inflation(correlation: float, clusters: int, rows: float) -> float:
     """The design effect of so many clusters, given how much rows of one cluster are alike (0..1)."""
     return max(1.0, 1 + (rows / max(1, clusters) - 1) * correlation)
+
+
+def apart(ours: Mapping[Any, int], theirs: Mapping[Any, int]) -> float:
+    """How much of what clusters have of their own is left in the difference of two sides' means: 0..1.
+
+    The variance of that difference is in proportion to the sum of (p - q)^2 over the clusters, of p^2 + q^2 if no
+    cluster is on both sides; p and q are a cluster's shares of the rows of each side. What rows dealt at random would
+    show of it is taken off.
+
+    Args:
+      ours: cluster -> rows of one side.
+      theirs: the same of the other.
+    """
+    n, m = (float(sum(rows.values())) for rows in (ours, theirs))
+    if not n or not m:
+        return 1.0
+    chance = 1 / n + 1 / m
+    shares = [(ours.get(key, 0) / n, theirs.get(key, 0) / m) for key in ours.keys() | theirs.keys()]
+    most = math.fsum(p * p + q * q for p, q in shares) - chance
+    found = math.fsum((p - q) ** 2 for p, q in shares) - chance
+    return min(1.0, max(0.0, found / most)) if most > 0 else 1.0
 
 
 def intraclass(values: Any, clusters: Any) -> float | None:

@@ -26,7 +26,7 @@ AWAITED: frozenset[str] = frozenset()
 AWAITED_WITH_PROJECT: frozenset[str] = frozenset()
 # As the first, of clear faults.
 AWAITED_OF_CLEAR = AWAITED | {
-    *("another_year", "shifted_for_a_time", "shuffled"),
+    *("another_year", "shifted_for_a_time"),
 }
 _BY_ROLES = {"label_drift", "label_missing", "duplicates", "freshness"}
 

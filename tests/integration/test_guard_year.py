@@ -35,7 +35,7 @@ def verdicts(paths: list[pathlib.Path], with_project: bool) -> dict[str, list[di
 
 
 def test_all_families_are_asked() -> None:
-    assert len(registry.FAMILIES) == 11
+    assert len(registry.FAMILIES) == 12
 
 
 @pytest.mark.parametrize("with_project", [True, False])

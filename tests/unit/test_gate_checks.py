@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.gate.checks import labels, registry, relations, units
+from components.gate.checks import labels, leaks, registry, units
 from components.gate.checks.case import Case
 from components.gate.checks.observed import Observed, observed
 from components.gate.config import GateConfig
@@ -124,6 +124,54 @@ def test_damage_is_named(data: dict[str, Any], severity: str, check: str, featur
     assert words in named[0].message
     assert {f.feature for f in findings} == {feature}
     assert "{" not in named[0].message and named[0].baseline == "1"
+
+
+@pytest.mark.parametrize(
+    ("measured", "band", "expected", "severity"),
+    [(0.5, 0.3, None, "warn"), (0.5, 0.51, None, None), (0.8, 0.3, 0.2, "warn"), (0.8, 0.3, None, "error")],
+)
+def test_a_limit_is_held_against_what_is_beyond_chance_and_not_against_what_is_left_without_it(
+    measured: float, band: float, expected: float | None, severity: str | None
+) -> None:
+    finding = _case(BASELINE, BASELINE).finding("pairs", "temp", "", measured, band, expected=expected)
+    assert (finding.severity if finding else None) == severity
+
+
+def test_zeros_where_there_were_some_warn_from_ten_points_on() -> None:
+    def with_zeros(data: dict[str, Any], share: float) -> dict[str, Any]:
+        return {**data, "length": np.where(part(share), 0, data["length"]).astype(np.float32)}
+
+    baseline = statistics(with_zeros(columns(), 0.08))
+    [finding] = [f for f in found(with_zeros(columns(seed=1), 0.25), baseline) if f.check == "zeros"]
+    assert (finding.severity, finding.feature) == ("warn", "length")
+    assert finding.measured == pytest.approx(0.17, abs=0.02)
+    assert [f for f in found(with_zeros(columns(seed=1), 0.13), baseline) if f.check == "zeros"] == []
+
+
+def _weekly(seed: int, day: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """Four years of rows with a column that has their weekday, and one that is the same all day."""
+    data = columns(seed)
+    days = np.sort(np.random.default_rng(seed).integers(0, 4 * 365, COUNT)) + 15_826
+    data["weekday"], data["tide"] = days % 7, (days // 7 % 5).astype(np.float32)
+    return {**data, "at": day(days) * DAY + 3_600}
+
+
+def test_times_whose_weekday_is_not_what_another_column_says_warn() -> None:
+    baseline = statistics(_weekly(0, lambda days: days))
+    for day, share in ((lambda days: days + 365, 1.0), (lambda days: np.where(part(0.2), days + 1, days), 0.2)):
+        [finding] = [f for f in found(_weekly(1, day), baseline) if f.check == "freshness"]
+        assert (finding.severity, finding.feature) == ("warn", "at") and "what weekday says" in finding.message
+        assert finding.measured == pytest.approx(share, abs=0.03)
+    assert found(_weekly(1, lambda days: days), baseline) == []
+
+
+def test_what_is_the_same_all_day_is_no_weekday_in_a_baseline_of_one_week() -> None:
+    def week(seed: int) -> dict[str, Any]:
+        data = columns(seed)
+        days = np.arange(COUNT) * 7 // COUNT
+        return {**data, "at": MAY + (seed * 7 + days) * DAY, "tide": np.random.default_rng(seed).permutation(7)[days]}
+
+    assert [f for f in found(week(1), statistics(week(0))) if f.check == "freshness"] == []
 
 
 def test_share_of_a_sentinel_is_measured_exactly_on_small_data() -> None:
@@ -304,7 +352,16 @@ def test_rows_out_of_step_are_found() -> None:
 def test_area_is_that_reckoned_by_hand() -> None:
     # 3 positive rows score 2, 2, 1; 2 negative ones 1, 0: of 6 pairs 5 are in order and one is tied.
     scores, labels = np.array([2.0, 2, 1, 1, 0]), np.array([True, True, True, False, False])
-    assert relations._area(scores, labels) == pytest.approx(5.5 / 6)
+    assert leaks._area(scores, labels) == pytest.approx(5.5 / 6)
+
+
+def test_error_of_an_area_is_that_reckoned_by_hand() -> None:
+    labels = np.array([1.0] * 10 + [0.0] * 90)
+    # Bamber 1975: (10 + 90 + 1) / (12 * 10 * 90), of an area that says nothing.
+    assert leaks.auc_error(0.5, labels) == pytest.approx((101 / 10_800) ** 0.5)
+    # 0.9: Q1 = 0.9/1.1 and Q2 = 1.62/1.9, less 0.81; (0.09 + 9 * 0.0081818 + 89 * 0.0426316) / 900.
+    assert leaks.auc_error(0.9, labels) == pytest.approx((3.957848 / 900) ** 0.5, rel=1e-4)
+    assert 0 < leaks.auc_error(1.0, labels) == leaks.auc_error(0.95, labels)
 
 
 def test_each_conversion_is_told_from_the_others() -> None:

@@ -41,6 +41,15 @@ def test_half_of_the_rows_out_of_step_is_about_half_of_it() -> None:
     assert gone((one, mixed), pair(2, 4_000))[0] == pytest.approx(0.5, abs=0.06)
 
 
+def test_a_few_rows_that_are_not_there_by_chance_have_told_nothing() -> None:
+    """Ten rows of rare values in one sample, none in the next: what the common ones tell is nothing."""
+    rng = np.random.default_rng(4)
+    common = rng.integers(0, 2, 1_000)
+    rare = np.where(np.arange(1_000) < 10, 2 + np.arange(1_000) % 4, common)
+    other = np.where(rare > 1, rare, rng.integers(0, 2, 1_000))
+    assert gone((common, rng.integers(0, 2, 1_000)), (rare, other), text=True)[0] == 0.0
+
+
 def test_values_that_changed_names_have_lost_it_though_information_is_the_same() -> None:
     rng = np.random.default_rng(3)
     place = rng.integers(0, 3, 4_000)

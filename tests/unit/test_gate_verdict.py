@@ -49,6 +49,14 @@ def test_most_severe_comes_first_whatever_the_order(rows: list[tuple[str, float]
     assert ranks == sorted(ranks)
 
 
+def test_lost_rows_come_before_what_differs_because_of_them() -> None:
+    lost = Finding("volume", None, "eval", "warn", "", 0.35, 0.3)
+    far = Finding("shift", "visib", "eval", "warn", "", 3.0, 0.3)
+    grave = Finding("missing", "dewp", "eval", "error", "", 0.3, 0.1)
+    why = Finding("label_missing", "late", "eval", "warn", "", 0.3, 0.05)
+    assert most_severe_first([far, lost, why, grave]) == [grave, why, lost, far]
+
+
 def test_waived_finding_does_not_block_and_says_until_when_and_why() -> None:
     found, notes = waivers.apply([finding()], [waiver()], "2013-07-01")
     assert found[0].severity == "waived" and notes == []

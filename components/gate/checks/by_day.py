@@ -85,7 +85,7 @@ def _hours(case: Case, ours: DayCounts, theirs: DayCounts) -> Finding | None:
     explained = apart[0] - apart[best]
     sizes = int(ours.rows.sum()), int(theirs.rows.sum())
     chance = (24**0.5 + case.z) / 2 * (1 / sizes[0] + 1 / sizes[1]) ** 0.5
-    if abs(moved) < _FEW_HOURS or explained - chance < _HOURS_MOVED or apart[best] > apart[0] / 2:
+    if abs(moved) < _FEW_HOURS or explained < _HOURS_MOVED or apart[best] > apart[0] / 2:
         return None
     told = f"{case.time}: looks {abs(moved)} hours {'later' if moved > 0 else 'earlier'} than in {case.against.other}: "
     told += f"{100 * explained:.0f} % of examples moved to other hours of the day (limit {{limit}}). "

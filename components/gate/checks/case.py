@@ -110,20 +110,24 @@ class Case:
         chance: float = 0.0,
         sizes: tuple[int, int] | None = None,
         at_most: Level = "error",
+        expected: float | None = None,
     ) -> Finding | None:
-        """A finding if `measured`, less what is chance, is above the check's limit.
+        """A finding if `measured` is more than chance, and above the check's limit less what is expected of it.
 
         Args:
           check: its name in the configuration.
           feature: None for one on the whole span.
           message: the sentence; `{limit}` in it becomes the limit, in percent.
           measured: 0..1.
-          chance: what of it may be chance.
+          chance: the noise band: what of it may be chance.
           sizes: values or rows on both sides; None: all rows.
           at_most: `warn` for what is never to block.
+          expected: what unchanged data shows on average.
         """
+        if measured <= chance:
+            return None
         limit = self.config.limit(check, feature)
-        reached = limit.level(max(0.0, measured - chance))
+        reached = limit.level(max(0.0, measured - (expected or 0.0)))
         if reached is None:
             return None
         severity, bound = reached
@@ -134,6 +138,7 @@ class Case:
         return Finding(
             *(check, feature, self.against.split, severity, text, measured, bound, chance),
             *(self.against.baseline, ours, theirs),
+            expected=expected,
         )
 
 

@@ -5,7 +5,8 @@ than it would without dependence. The mean score of the rows, less that of rows 
 dependence as the baseline knew it (in its own rows the mutual information). A column out of step loses it; so do
 values that changed names, which mutual information does not see. Scores are learned on one half of the baseline and
 held to the other, so that no dependence is made up. Numbers are put in bins of equal weight of each side's own, so
-that a season that moves a column moves no pair.
+that a season that moves a column moves no pair; between two numbers, what one half of the span tells of the other
+counts as well.
 
 **Rank correlation** of numbers, which says more in small samples (Spearman; Fisher's transformation with the variance
 of Fieller, Hartley and Pearson 1957, Biometrika 44).
@@ -86,20 +87,28 @@ def coded(column: Column, bins: int) -> tuple[Codes, Codes, int]:
     Text and numbers of few values have a level a value, the same on both sides, and one for all that are rare. A value
     that the baseline does not have tells nothing of what it had: it counts as missing.
     """
-    known, counts = np.unique(column.theirs[~np.isnan(column.theirs)], return_counts=True)
-    if len(known) > bins and not column.text:
+    if not _by_name(column, bins):
         return _ranked(column.ours, bins), _ranked(column.theirs, bins), bins
+    known, counts = np.unique(column.theirs[~np.isnan(column.theirs)], return_counts=True)
     often = np.argsort(-counts, kind="stable")[:VALUES]
     # Of values with few rows the most frequent are so by chance, and are fewer in the next sample.
     named = np.sort(known[often[counts[often] >= _ROWS_OF_A_VALUE]])
-    return _named(column.ours, named, known), _named(column.theirs, named, known), len(named) + 1
+    rare = np.setdiff1d(known, named)
+    # A few rows all together are gone by chance in the next sample, and with them what they told.
+    rare = rare if counts[np.isin(known, rare)].sum() >= _ROWS_OF_A_VALUE else rare[:0]
+    return _named(column.ours, named, rare), _named(column.theirs, named, rare), len(named) + 1
 
 
-def _named(values: Floats, named: Floats, known: Floats) -> Codes:
+def _by_name(column: Column, bins: int) -> bool:
+    """Whether each value is a level of its own."""
+    return column.text or len(np.unique(column.theirs[~np.isnan(column.theirs)])) <= bins
+
+
+def _named(values: Floats, named: Floats, rare: Floats) -> Codes:
     if not len(named):
         return np.zeros(len(values), np.int64)
     place = np.searchsorted(named, values).clip(max=len(named) - 1)
-    return np.where(named[place] == values, place + 1, np.where(np.isin(values, known), len(named) + 1, 0))
+    return np.where(named[place] == values, place + 1, np.where(np.isin(values, rare), len(named) + 1, 0))
 
 
 def _ranked(values: Floats, bins: int) -> Codes:
@@ -131,17 +140,27 @@ def _by_score(columns: Sequence[Column]) -> Lost:
     starts = np.concatenate([[0], np.cumsum([levels for _, _, levels in every])[:-1]]).astype(np.int64)
     size = int(starts[-1]) + every[-1][2]
     theirs = _hot([codes for _, codes, _ in every], starts, size)
-    now = _Table.of(_hot([codes for codes, _, _ in every], starts, size), starts)
+    ours = _hot([codes for codes, _, _ in every], starts, size)
+    now = _Table.of(ours, starts)
     halves = [_Table.of(theirs[half::2], starts) for half in (0, 1)]
     scores = [table.scores() for table in halves]
     before = _mean(halves[1].gain(scores[0]), halves[0].gain(scores[1]))
     left = _mean(now.gain(scores[0]), now.gain(scores[1]))
+    # Bins of numbers move with the season, and scores with them: what the span tells of itself is left as well.
+    numbers = np.array([not _by_name(column, bins) for column in columns])
+    left = np.where(np.outer(numbers, numbers), np.maximum(left, _own_gain(ours, starts)), left)
     mean = _mean(*scores)
     whole = _Table(halves[0].counts + halves[1].counts, starts)
     variance = now.variance(mean) / np.maximum(now.rows, 1) + whole.variance(mean) / np.maximum(whole.rows, 1)
     there = (before > _LEAST_GAIN) & (now.rows >= _LEAST_ROWS)
     scale = np.where(there, before, 1.0)
     return Lost(np.where(there, 1 - left / scale, 0.0), np.where(there, np.sqrt(variance) / scale, 1.0))
+
+
+def _own_gain(hot: npt.NDArray[np.float32], starts: Any) -> Floats:
+    """The dependence as each half of the rows knows it of the other."""
+    one, other = (_Table.of(hot[half::2], starts) for half in (0, 1))
+    return _mean(one.gain(other.scores()), other.gain(one.scores()))
 
 
 def _mean(one: Floats, other: Floats) -> Floats:

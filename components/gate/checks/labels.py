@@ -163,8 +163,9 @@ def _odd(
     if min(size for _, size in (*within, *rest)) < _LEAST_ROWS / 2:
         return None
     expected, low, high = interaction(within[1], rest[0], rest[1], within[0], z)
-    (now, _), (was, _) = within
-    moved = now - expected
+    (now, size), (was, _) = within
+    # No positive row among a few says no more than half a one.
+    moved = (now * size + 0.5) / (size + 1) - expected
     # In a slice that stays as it was while all others move, it is the others that are odd.
     value = min(abs(moved), abs(now - was)) if moved * (now - was) > 0 else 0.0
     chance = high - expected if moved > 0 else expected - low
@@ -246,9 +247,8 @@ def label_missing(case: Case) -> Iterator[Finding]:
 
 def _missing(case: Case, where: str | None, sides: list[tuple[int, int, LabelCounts]], level: float) -> Finding | None:
     (k, n, _), (j, m, _) = sides
-    days = [(side.days or {}).keys() for _, _, side in sides]
     # What a day has of its own is on both sides where both have rows of it.
-    apart = 1 - len(days[0] & days[1]) / max(1, min(map(len, days)))
+    apart = noise.apart(*({day: counts[0] for day, counts in (side.days or {}).items()} for _, _, side in sides))
     sizes = [rows / (1 + apart * (_inflation(side, rows) - 1)) for _, rows, side in sides]
     low, _ = noise.difference(k / n * sizes[0], sizes[0], j / m * sizes[1], sizes[1], noise.z(level))
     measured = k / n - j / m
@@ -257,7 +257,8 @@ def _missing(case: Case, where: str | None, sides: list[tuple[int, int, LabelCou
     chance = max(0.0, measured - max(0.0, low))
     # What one slice has lost, which may be a small one, is no reason to stop.
     gravest: Level = "error" if where is None else "warn"
-    found = case.finding("label_missing", case.label, told, measured, chance, (n, m), gravest)
+    # How many labels are late goes up and down honestly: only what is beyond the band is held against the limit.
+    found = case.finding("label_missing", case.label, told, measured, chance, (n, m), gravest, expected=chance)
     return dataclasses.replace(found, slice=where) if found is not None else None
 
 

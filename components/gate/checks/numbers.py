@@ -10,6 +10,7 @@ import numpy as np
 
 from components.gate.checks.case import Case, number, percent
 from components.gate.checks.observed import Floats
+from components.gate.config import Level
 from components.gate.findings import Finding
 from components.gate.profile import FeatureStats
 
@@ -21,7 +22,7 @@ SENTINELS = frozenset(
 """Numbers that many systems write where they know none (the last ones: netCDF's fill values)."""
 _SPREAD_OUT = 12
 _RARE = 0.02
-_MUCH = 0.3
+_NOTABLE, _MUCH = 0.1, 0.3
 _FAR = 0.25
 _TAILS = 3.0
 _EXTREME = 50.0
@@ -43,7 +44,7 @@ def numbers(case: Case) -> Iterator[Finding]:
         yield from found
         yield from _far_off(case, current, other, (ours, theirs), sizes)
         if not any(f.check == "constant" for f in found):
-            yield from _digits(case, current, (ours, theirs))
+            yield from _digits(case, current, (ours, theirs), len(ours) / max(1, sizes[0]))
 
 
 def _repeated_value(
@@ -69,8 +70,10 @@ def _repeated_value(
     growth = shares - was
     for index in np.argsort(-growth, kind="stable")[:1].tolist() + np.flatnonzero(values == 0.0).tolist():
         value, share, old = float(values[index]), float(shares[index]), float(was[index])
-        stuck = old <= _RARE or (share - old > _MUCH and old < _MUCH)
-        if not stuck or len(known) <= _SPREAD_OUT or (value in SENTINELS and blamed):
+        rare = old <= _RARE
+        # Codes are compared value by value.
+        grown = rare or (share - old > _NOTABLE and old < _MUCH and current.name not in case.named)
+        if not grown or len(known) <= _SPREAD_OUT or (value in SENTINELS and blamed):
             continue
         # Of values that were rounded many are frequent.
         others = np.delete(growth, index)
@@ -81,7 +84,8 @@ def _repeated_value(
         told = f"{current.name}: {percent(share)} of values are {number(value)}, {percent(old)} in "
         told += f"{case.against.other} (limit +{{limit}}). "
         told += "Is it written where the value is not known" + (", or did the source get stuck?" if value else "?")
-        finding = case.finding(check, current.name, told, measured, chance, sizes)
+        gravest: Level = "error" if rare or measured > _MUCH else "warn"
+        finding = case.finding(check, current.name, told, measured, chance, sizes, gravest)
         if finding is not None and finding not in result:
             result.append(finding)
     return [finding for finding in result if finding is not None]
@@ -142,8 +146,12 @@ def _far_off(
             yield dataclasses.replace(found, measured=1 / current.present)
 
 
-def _digits(case: Case, current: FeatureStats, sides: tuple[Floats, Floats]) -> Iterator[Finding]:
-    """`precision`: a number has fewer distinct values, or fewer decimals, than among as many values before."""
+def _digits(case: Case, current: FeatureStats, sides: tuple[Floats, Floats], clustered: float) -> Iterator[Finding]:
+    """`precision`: a number has fewer distinct values, or fewer decimals, than among as many values before.
+
+    Args:
+      clustered: design effect of days.
+    """
     ours, theirs = (_without_most_frequent(side) for side in sides)
     size = min(len(ours), len(theirs))
     if size < _MANY:
@@ -163,7 +171,7 @@ def _digits(case: Case, current: FeatureStats, sides: tuple[Floats, Floats]) -> 
         return
     told = f"{current.name}: {distinct[0]:,} distinct among {size:,} values, {distinct[1]:,} in "
     told += f"{case.against.other} (limit -{{limit}}): looks rounded, or copied from fewer sources."
-    chance = case.z / math.sqrt(distinct[1])
+    chance = case.z * math.sqrt(clustered / distinct[1])
     found = case.finding("precision", current.name, told, 1 - distinct[0] / distinct[1], chance, (size, size))
     if found is not None:
         yield found

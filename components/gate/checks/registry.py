@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from components.gate.checks.by_day import by_day
 from components.gate.checks.case import Case
 from components.gate.checks.labels import label_missing, label_share
+from components.gate.checks.leaks import leaks
 from components.gate.checks.numbers import numbers
-from components.gate.checks.relations import leaks, pairs
+from components.gate.checks.relations import pairs
 from components.gate.checks.repeated import repeated
 from components.gate.checks.text import swapped_text, text
 from components.gate.checks.units import swapped, units
+from components.gate.checks.weekdays import weekdays
 from components.gate.findings import Finding
 from components.gate.sides import Sides
 
 FAMILIES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    *(numbers, units, swapped, text, swapped_text, repeated, by_day, leaks, pairs, label_share, label_missing),
+    *(numbers, units, swapped, text, swapped_text, repeated, by_day, weekdays, leaks, pairs, label_share),
+    label_missing,
 )
 
 COMPARISONS = 8

@@ -1,9 +1,8 @@
-"""What lies between columns: a feature that tells the label, and dependences that are gone or came from nowhere."""
+"""What lies between columns: dependences that are gone or came from nowhere."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,98 +17,24 @@ from components.gate.findings import Finding
 BINS = 12
 """Bins of a number, of equal weight; of text the most frequent values each have one."""
 VALUES = 40
-MOST_COLUMNS = 64
+MOST_COLUMNS = 128
 """Pairs are taken among so many columns, in order of name."""
-_LEAST_ROWS = 200
+LEAST_ROWS = 200
 _LEAST_PAIRED = 60
 _STRONG = 0.3
 _GONE = 0.9
+_SOME = 3.0
+"""Standard deviations from which on a dependence counts towards which column is to blame."""
 _OF_DAYS = 3.0
 _ROOM_OF_WEAK = 0.25
 _DAY, _HOUR = 86_400, 3_600
 _MOSTLY = 0.8
 """Days of the time are in UTC, those of other columns may be local."""
-_SUSPICIOUS = 0.8
 _MOST_FINDINGS = 3
 _LEAST_ENTROPY = 0.3
 """Nats: that of a yes or no with a share of 9 %."""
 
-_Codes = npt.NDArray[np.int64]
-
-
-def leaks(case: Case) -> Iterator[Finding]:
-    """`leak`: a feature, known or new, tells the label far better than it, or any, did."""
-    samples = case.samples
-    if samples is None or case.label is None:
-        return
-    sides = [_label(sample, case.label) for sample in samples]
-    if any(side is None for side in sides):
-        return
-    mine, before = sides[0], sides[1]
-    assert mine is not None and before is not None
-    names = [n for n in samples[0].columns if n != case.label and n not in case.skipped]
-    ours = {name: auc(_coded(case, samples[0], name), mine) for name in names}
-    known = [n for n in samples[1].columns if n != case.label and n not in case.skipped]
-    theirs = {name: auc(_coded(case, samples[1], name), before) for name in known}
-    best = max(theirs.values(), default=0.5)
-    for name, value in ours.items():
-        was = theirs.get(name, best)
-        chance = case.z * math.hypot(_auc_error(mine), _auc_error(before))
-        if value < _SUSPICIOUS:
-            continue
-        others = f"{was:.2f} in {case.against.other}" if name in theirs else f"no other one more than {best:.2f}"
-        told = f"{name}: alone tells {case.label} with an AUC of {value:.2f}, {others} (limit +{{limit}}). "
-        told += "Is it only known afterwards? Then it must not be a feature."
-        found = case.finding("leak", name, told, value - was, chance, (len(mine), len(before)))
-        if found is not None:
-            yield found
-
-
-def auc(codes: _Codes, positive: Floats) -> float:
-    """Area under the ROC curve of the label's share by value, learned on one half of the rows and held to the other.
-
-    Args:
-      codes: the feature's bin by row.
-      positive: 0 or 1 by row; NaN rows do not count.
-    """
-    known = ~np.isnan(positive)
-    codes, labels = codes[known], positive[known] > 0
-    half = np.arange(len(codes)) % 2 == 0
-    overall = labels.mean() if len(labels) else 0.0
-    scores = np.zeros(len(codes))
-    for learn in (half, ~half):
-        seen = np.bincount(codes[learn], minlength=codes.max(initial=0) + 1)
-        hits = np.bincount(codes[learn], weights=labels[learn], minlength=len(seen))
-        scores[~learn] = ((hits + overall) / (seen + 1))[codes[~learn]]
-    return float(np.mean([_area(scores[part], labels[part]) for part in (half, ~half)]))
-
-
-def _area(scores: Floats, labels: npt.NDArray[np.bool_]) -> float:
-    positive, negative = int(labels.sum()), int((~labels).sum())
-    if not positive or not negative:
-        return 0.5
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]
-    return float((ranks[labels].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def _auc_error(positive: Floats) -> float:
-    """Standard deviation of an AUC, at most (Bamber 1975: that of an uninformative one)."""
-    known = positive[~np.isnan(positive)]
-    ones = max(1.0, float((known > 0).sum()))
-    zeros = max(1.0, len(known) - ones)
-    return math.sqrt((ones + zeros + 1) / (12 * ones * zeros))
-
-
-def _label(sample: Sample, name: str) -> Floats | None:
-    """The label as 0 and 1; None if it is not of two values, or of too few rows."""
-    values = sample.columns.get(name)
-    if values is None:
-        return None
-    known = np.unique(values[~np.isnan(values)])
-    if len(known) != 2 or len(values) < _LEAST_ROWS:
-        return None
-    return np.where(np.isnan(values), np.nan, values == known[1])
+Codes = npt.NDArray[np.int64]
 
 
 def pairs(case: Case) -> Iterator[Finding]:
@@ -124,7 +49,7 @@ def pairs(case: Case) -> Iterator[Finding]:
     if len(names) < 2:
         return
     (ours, error, rows), (theirs, error_before, rows_before) = (told_of_each_other(case, s, names) for s in samples)
-    known = (rows >= _LEAST_ROWS) & (rows_before >= _LEAST_ROWS) & ~np.isnan(ours) & ~np.isnan(theirs)
+    known = (rows >= LEAST_ROWS) & (rows_before >= LEAST_ROWS) & ~np.isnan(ours) & ~np.isnan(theirs)
     ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs)
     strong = known & (theirs > _STRONG) & (theirs > 2 * error_before)
     features = case.current.features
@@ -136,16 +61,21 @@ def pairs(case: Case) -> Iterator[Finding]:
     text = [name in features and features[name].type == "string" for name in names]
     gone = lost([Column(samples[0].columns[n], samples[1].columns[n], t) for n, t in zip(names, text)])
     many = [t and len(np.unique(samples[1].columns[n])) > MANY_VALUES for n, t in zip(names, text)]
-    both = _Both(ours, theirs, strong, _calendar(case, samples[1], names), np.array(many))
+    calendar = _calendar(case, samples[1], names)
     # Weak dependences count where they are of rows, and not of the days that happened to be in the baseline.
-    of_days = (clustered > _OF_DAYS) | both.calendar
+    of_days = (clustered > _OF_DAYS) | calendar
     weak = ~strong & ~np.logical_or.outer(of_days, of_days)
     share = np.where(strong | weak, np.clip(gone.share, 0.0, 1.0), 0.0)
-    chance = z * less * gone.deviation + np.where(weak, _ROOM_OF_WEAK, 0.0)
+    chance = z * less * gone.deviation
     # Weekdays are on other days each month, which changes the scores of all that goes by days, and no information.
-    moves_on = np.logical_or.outer(both.calendar, both.calendar)
+    moves_on = np.logical_or.outer(calendar, calendar)
     share = np.where(moves_on, np.where(strong, 1 - ours / np.where(strong, theirs, 1.0), 0.0), share)
     chance = np.where(moves_on, spread / np.maximum(theirs, _STRONG), chance)
+    # What little one column tells of another is overrated where it was picked for it; agreement is not.
+    joins = np.array(many)
+    room = np.where(weak, _ROOM_OF_WEAK + np.where(np.logical_or.outer(joins, joins), 0.0, chance), 0.0)
+    room = np.where(moves_on, chance, room)
+    both = _Both(ours, theirs, strong, room, calendar, joins)
     yield from _grouped(case, names, share, chance, both, sizes)
     come = np.where(known & ~strong, ours - theirs, 0.0)
     yield from _grouped(case, names, come, spread + np.maximum(error, error_before), both, sizes, come=True)
@@ -163,6 +93,8 @@ class _Both:
     """Share of the smaller entropy that is shared, 0..1."""
     before: Floats
     strong: npt.NDArray[np.bool_]
+    room: Floats
+    """What of a dependence may be gone without a word."""
     calendar: npt.NDArray[np.bool_]
     """By name: the time, or a part of a date. It is not they that are out of step."""
     joins: npt.NDArray[np.bool_]
@@ -203,13 +135,17 @@ def _grouped(
     bound = case.config.limit("pairs").lowest
     if bound is None:
         return
-    beyond = np.where(measured - chance > bound, measured, 0.0)
+    room = np.zeros_like(both.room) if come else both.room
+    beyond = np.where((measured > chance) & (measured - room > bound), measured, 0.0)
     beyond = np.triu(beyond, 1) + np.triu(beyond, 1).T
+    # Of columns that moved together each has lost some dependences that are too weak to be told.
+    evidence = np.where(measured > _SOME * chance / case.z, measured / np.maximum(chance, 1e-9), 0.0)
+    evidence = np.triu(evidence, 1) + np.triu(evidence, 1).T
     first = np.where(both.calendar, 1e6, 0.0)
     for _ in range(_MOST_FINDINGS):
         if not beyond.any():
             return
-        one = int((beyond.sum(axis=1) * (1 + first)).argmax())
+        one = int((np.where(beyond.any(axis=1), evidence.sum(axis=1), 0.0) * (1 + first)).argmax())
         partners = np.argsort(-beyond[one], kind="stable")[: int((beyond[one] > 0).sum())].tolist()
         other = partners[0]
         steady = both.calendar[one] or both.joins[one]
@@ -225,10 +161,11 @@ def _grouped(
             told += f"{names[other]} told of each other in {case.against.other}; limit {{limit}}). "
             told += "Are rows out of step after a join or a sort, or do values mean something else?"
         gravest: Level = "error" if not come and both.strong[one, other] and not both.calendar[one] else "warn"
-        found = case.finding("pairs", names[blamed[0]], told, value, noise, sizes, gravest)
+        found = case.finding("pairs", names[blamed[0]], told, value, noise, sizes, gravest, float(room[one, other]))
         if found is not None:
             yield found
-        beyond[one] = beyond[:, one] = 0.0
+        for left in (beyond, evidence):
+            left[one] = left[:, one] = 0.0
 
 
 def _some(names: list[str], places: list[int]) -> str:
@@ -241,7 +178,7 @@ def told_of_each_other(case: Case, sample: Sample, names: list[str]) -> tuple[Fl
 
     The information is less its bias (Miller 1955), and NaN where a column hardly varies. All square, by `names`.
     """
-    codes = [_coded(case, sample, name) for name in names]
+    codes = [binned(case, sample, name) for name in names]
     levels = np.array([max(1, int(code.max(initial=0))) for code in codes])
     starts = np.concatenate([[0], np.cumsum(levels)])
     hot = np.zeros((len(sample.rows.hashes), int(starts[-1])), np.float32)
@@ -272,7 +209,7 @@ def _nats(counts: Floats) -> Floats:
     return np.asarray(counts * np.log(np.maximum(counts, 1.0)))
 
 
-def _coded(case: Case, sample: Sample, name: str) -> _Codes:
+def binned(case: Case, sample: Sample, name: str) -> Codes:
     """Bin by row: numbers by rank, text by its most frequent values, 0 where it is missing."""
     values = sample.columns[name]
     present = ~np.isnan(values)

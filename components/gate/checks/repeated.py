@@ -52,7 +52,8 @@ def _again(case: Case, ours: Hashed, theirs: Hashed) -> Finding | None:
     natural = max(noise.wilson(side.repeated, side.rows, case.z)[1] for side in (ours, theirs))
     if natural > _COMMON:
         return None
-    measured, chance = case.gained(share, looked_up, min(1.0, 2 * natural), looked_up)
+    usual = min(1.0, 2 * natural)
+    _, chance = case.gained(share, looked_up, usual, looked_up)
     if share >= _SAME:
         told = f"All examples are in {case.against.other} already (limit {{limit}}): the same data again. "
         told += "Ask for the file of this span."
@@ -61,4 +62,4 @@ def _again(case: Case, ours: Hashed, theirs: Hashed) -> Finding | None:
         told += "Were old rows sent again, or do the two overlap in time?"
     # Two files may be meant to overlap, and rows without a time of their own may stay as they are.
     gravest: Level = "error" if case.in_pipeline and case.time else "warn"
-    return case.finding("repeated_rows", None, told, share, share - measured + chance, at_most=gravest)
+    return case.finding("repeated_rows", None, told, share, usual + chance, at_most=gravest, expected=usual)
