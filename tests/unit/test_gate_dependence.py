@@ -50,6 +50,18 @@ def test_a_few_rows_that_are_not_there_by_chance_have_told_nothing() -> None:
     assert gone((common, rng.integers(0, 2, 1_000)), (rare, other), text=True)[0] == 0.0
 
 
+def test_a_few_rows_that_vary_are_no_correlation() -> None:
+    """Two columns that are zero but in five rows of 900: which rows those are is chance."""
+    ours, theirs = ((np.zeros(900), np.zeros(900)) for _ in range(2))
+    theirs[0][[1, 2, 3, 4, 5]], theirs[1][[1, 2]] = [1, 2, 1, 2, 1], [1, 2]
+    ours[0][[7, 8]], ours[1][[11, 12]] = [1, 2], [1, 2]
+    assert gone(ours, theirs)[0] == 0.0
+    rng = np.random.default_rng(1)
+    many, few = np.where(rng.random(900) < 0.9, 0, rng.normal(size=900)), rng.normal(size=900) / 20
+    share, deviation = gone((np.roll(many, 5), many + few), (many, many + few))
+    assert share > 4 * deviation, "ninety rows of 900 are some"
+
+
 def test_values_that_changed_names_have_lost_it_though_information_is_the_same() -> None:
     rng = np.random.default_rng(3)
     place = rng.integers(0, 3, 4_000)

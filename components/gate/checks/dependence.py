@@ -228,7 +228,7 @@ class _Table:
 
 
 def _by_rank(columns: Sequence[Column]) -> Lost:
-    ordered = np.array([not column.text for column in columns])
+    ordered = np.array([_has_ranks(column) for column in columns])
     (now, rows), (before, rows_before) = (
         _correlations([_ranks(getattr(column, side)) for column in columns]) for side in ("ours", "theirs")
     )
@@ -239,6 +239,12 @@ def _by_rank(columns: Sequence[Column]) -> Lost:
     variance = sum(_FIELLER / np.maximum(n - 3, 1) * np.maximum(1 - r**2, 0.05) ** 2 for r, n in ways)
     deviation = np.sqrt(variance) / np.abs(scale)
     return Lost(np.where(there, 1 - now / scale, 0.0), np.where(there, deviation, 1.0))
+
+
+def _has_ranks(column: Column) -> bool:
+    """Whether ranks say something: where all but a few rows have one value, those few are the whole correlation."""
+    _, counts = np.unique(column.theirs[~np.isnan(column.theirs)], return_counts=True)
+    return not column.text and bool(counts.sum() - counts.max(initial=0) >= _ROWS_OF_A_VALUE)
 
 
 def _correlations(ranks: Sequence[Floats]) -> tuple[Floats, Floats]:
