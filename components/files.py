@@ -81,7 +81,12 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """As `write_text`, for a JSON value: indented, keys in order, so the same value is the same bytes.
+    """As `write_text`, for a JSON value; see `json_bytes`."""
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """A JSON value as a file's content: indented, keys in order, so the same value is the same bytes.
 
     Raises:
       ValueError: The value holds NaN or an infinity, which JSON lacks; write None for "undefined".
@@ -91,7 +96,7 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         content = text.encode()
     except UnicodeEncodeError:  # a lone surrogate, from a path that is not UTF-8
         content = json.dumps(value, indent=2, sort_keys=True, allow_nan=False).encode()
-    write_bytes(path, content + b"\n")
+    return content + b"\n"
 
 
 @contextlib.contextmanager

@@ -18,12 +18,13 @@ from typing import Any
 from components import files, objects
 from components.mounts import Mounts
 from components.objects import Content
+from components.pusher import versions
 from components.store import PointerMoved, Store
 
 POINTERS = ("accepted", "champion", "served")
 _RECORDS = ("run.json", "verdict.json", "measured.json")
 _MARKER = "saved_model.pb"
-_MANIFEST = "assets.extra/spanwise/manifest.json"
+_MANIFEST = versions.MANIFEST.as_posix()
 
 
 class Mirror:
@@ -193,7 +194,7 @@ class Mirror:
         if not (path / _MARKER).is_file():
             self.push_pointers(["champion"])
             return
-        self._reserve(number, {"run": run, "model_digest": _manifest(path).get("model_digest")})
+        self._reserve(number, {"run": run, "model_digest": versions.manifest_of(path).get("model_digest")})
         objects.upload(path, uri, but=[_MARKER, _MANIFEST])
         try:
             if not self.unmoved("champion"):
@@ -218,7 +219,7 @@ class Mirror:
     def _reserve(self, number: int, who: dict[str, Any]) -> None:
         uri = self._reservation(str(number))
         try:
-            objects.write(uri, _text(who), create=True)
+            objects.write(uri, files.json_bytes(who), create=True)
         except objects.Conflict:
             there = _parsed((objects.read(uri) or Content(b"{}", objects.Tag(None))).data)
             if there != who:  # else the first answer was lost on its way
@@ -245,12 +246,8 @@ def _mapped(data: bytes, change: Any) -> bytes:
     with contextlib.suppress(ValueError):
         value = json.loads(data)
         if (changed := change(value)) != value:
-            return _text(changed)
+            return files.json_bytes(changed)
     return data
-
-
-def _text(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _same(one: bytes, other: bytes) -> bool:
@@ -266,13 +263,6 @@ def _parsed(data: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _manifest(version: pathlib.Path) -> dict[str, Any]:
-    try:
-        return _parsed((version / _MANIFEST).read_bytes())
-    except OSError:
-        return {}
 
 
 def _has(path: pathlib.Path, size: int) -> bool:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import signal
-import sys
-import threading
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
 from components.errors import SpanwiseError
@@ -22,6 +18,7 @@ from pipeline.observe import NodeRun, nodes
 from pipeline.products import describe
 from pipeline.progress import Progress
 from pipeline.records import How, RunRecord
+from pipeline.stopping import interrupted_by
 from pipeline.workspace import Workspace
 
 # Nodes that only move a pointer or copy out: they are cheap, look for themselves whether their work is done, and a
@@ -55,7 +52,7 @@ def execute(workspace: Workspace, selection: Selection, how: How, to_stderr: boo
     record.write(workspace.store)
     log = workspace.store.runs / record.id / "log.txt"
     done: list[NodeRun] = []
-    with libraries_to(log) as (out, err), _stop_on_signals() as stopped:
+    with libraries_to(log) as (out, err), interrupted_by(signal.SIGTERM, signal.SIGINT) as stopped:
         progress = Progress(err if to_stderr else out, lambda run: describe(workspace.store.metadata, run))
         try:
             with session.opened(how.beam, workspace.loaded.directory, log, workspace.project.cluster.image):
@@ -127,26 +124,3 @@ def _dag_runner(name: str) -> Any:
     from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 
     return BeamDagRunner()
-
-
-@contextlib.contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Let SIGTERM end the run as Ctrl-C does: the record says so and child processes are not left behind.
-
-    What is yielded is set when one came: Beam turns the KeyboardInterrupt into an error of its own.
-    """
-    stopped, before = threading.Event(), {}
-
-    def stop(*_: Any) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
-
-    # Elsewhere than in the main thread (a notebook, a server) its owner decides.
-    if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        sys.stdout.flush()

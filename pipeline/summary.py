@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from pipeline.records import RunRecord
+from pipeline.spans import WindowSpans
 
 _SHOWN = ("auc", "pr_auc", "log_loss", "calibration")
 
@@ -23,6 +24,13 @@ def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
     here = pathlib.Path.cwd()
     place, against = (path.relative_to(here) if path.is_relative_to(here) else path for path in (spoiled, baseline))
     return f"  Try      spanwise check {place} --baseline {against}    (bad data, refused)"
+
+
+def heading(project: str, window: WindowSpans) -> str:
+    """The first line of a run: which span, trained on which."""
+    first, last = window.train[0].name, window.train[-1].name
+    trained = f"{first} to {last}" if len(window.train) > 1 else first
+    return f"spanwise  {project}  span {window.newest.name}  trained on {trained}"
 
 
 def of_run(record: RunRecord, project_file: str, *, repeated: bool = False) -> str:

@@ -17,7 +17,8 @@ import functools
 import os
 import pathlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from components import mounts
 from components.errors import UsageError
@@ -42,6 +43,7 @@ __all__ = [
 STAND_IN = "SPANWISE_OBJECTS"
 """Variable that names a folder in place of all object storage."""
 _AT_ONCE = 8
+_Told = TypeVar("_Told", int, str)
 _opening = threading.Lock()
 
 
@@ -76,17 +78,13 @@ def exists(uri: str) -> bool:
 def listed(uri: str) -> dict[str, int]:
     """Objects below `uri/`: name relative to it -> size in bytes, in order."""
     store, key = _open(uri)
-    prefix = _folder(key)
-    found = store.listed(key)
-    return {name[len(prefix) :]: found[name] for name in sorted(found) if name.startswith(prefix) and name != prefix}
+    return _below(key, store.listed(key))
 
 
 def states(uri: str) -> dict[str, str]:
     """Objects below `uri/`: name relative to it -> a text that changes when the object does (its e_tag), in order."""
     store, key = _open(uri)
-    prefix = _folder(key)
-    found = store.states(key)
-    return {name[len(prefix) :]: found[name] for name in sorted(found) if name.startswith(prefix) and name != prefix}
+    return _below(key, store.states(key))
 
 
 def fetch(uri: str, to: pathlib.Path) -> None:
@@ -149,6 +147,11 @@ def delete(uri: str) -> None:
     """Delete an object; nothing happens where there is none."""
     store, key = _open(uri)
     store.delete(key)
+
+
+def _below(key: str, found: Mapping[str, _Told]) -> dict[str, _Told]:
+    prefix = _folder(key)
+    return {name[len(prefix) :]: found[name] for name in sorted(found) if name.startswith(prefix) and name != prefix}
 
 
 def _folder(key: str) -> str:

@@ -60,7 +60,7 @@ def listed(directory: pathlib.Path) -> list[Version]:
     if not directory.is_dir():
         return []
     numbered = [path for path in directory.iterdir() if path.name.isdecimal() and path.is_dir()]
-    return sorted((Version(int(p.name), p, _manifest(p)) for p in numbered), key=lambda version: version.number)
+    return sorted((Version(int(p.name), p, manifest_of(p)) for p in numbered), key=lambda version: version.number)
 
 
 def next_number(numbers: list[int], champion: int | None) -> int:
@@ -169,7 +169,8 @@ def _errno(error: Exception) -> int | None:
     return error.errno if isinstance(error, OSError) else None
 
 
-def _manifest(version: pathlib.Path) -> dict[str, Any]:
+def manifest_of(version: pathlib.Path) -> dict[str, Any]:
+    """The manifest in a version's directory; empty where there is none, or none that can be read."""
     try:
         value = json.loads((version / MANIFEST).read_text())
     except (OSError, ValueError):

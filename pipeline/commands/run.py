@@ -116,8 +116,7 @@ def _one(
     project.check_columns(
         workspace.loaded, {str(each.path): tables.column_types(each.path) for each in (*window.train, span)}
     )
-    trained = f"{window.train[0].name} to {window.train[-1].name}" if len(window.train) > 1 else window.train[0].name
-    say(f"spanwise  {workspace.project.name}  span {span.name}  trained on {trained}", screen)
+    say(summary.heading(workspace.project.name, window), screen)
     from pipeline.runner import execute
 
     record = execute(workspace, selection, how, to_stderr=screen is sys.stderr)

@@ -18,6 +18,8 @@ FINISH = ("python", "-m", "pipeline.orchestration.finish")
 RUN_ID = "{{$.pipeline_job_uuid}}"
 """Vertex fills it in. Open-source Kubeflow does so only where a parameter is this and nothing else, and would then
 never find the task in its cache: there the entrypoint reads the id from `$KFP_RUN_ID` or from its output URIs."""
+RUN_ID_VARIABLE = "KFP_RUN_ID"
+"""Environment variable that a compiled spec has Kubeflow set from the pod's label."""
 EXECUTOR_INPUT = "{{$}}"
 REPORT = "Report"
 """Id of the exit handler's task."""

@@ -18,8 +18,8 @@ from typing import Any
 from components import files, objects
 from components.errors import SpanwiseError, UsageError
 from components.mounts import Mounts, is_uri
+from pipeline.orchestration.arguments import RUN_ID_VARIABLE
 
-RUN_ID_VARIABLE = "KFP_RUN_ID"
 _LOGS = "executor-logs"
 _DRIVERS_OWN = re.compile(r"display_name|store_session_info|_kfp_.*")
 _PLACEHOLDER = "{{"

@@ -13,12 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import __version__
-from pipeline.orchestration.arguments import RUN_ID
+from pipeline.orchestration.arguments import RUN_ID, RUN_ID_VARIABLE
 from pipeline.orchestration.plan import ArtifactType, Container, Import, Node, Plan, Scalar
 from pipeline.project.cluster import Resources
 
 SCHEMA_VERSION = "2.1.0"
-RUN_ID_VARIABLE = "KFP_RUN_ID"
 # KFP's shape of an exit handler: the nodes in a DAG of their own, one task after it whatever became of it.
 _NODES = "exit-handler-1"
 _WHATEVER_HAPPENED = "ALL_UPSTREAM_TASKS_COMPLETED"

@@ -11,7 +11,7 @@ import os
 import pathlib
 
 from components.errors import UsageError
-from components.mounts import Mounts
+from components.mounts import FOLDERS, Mounts
 from components.store import Store
 from pipeline.spans import Span
 from pipeline.workspace import Workspace
@@ -80,7 +80,7 @@ def at_cluster(workspace: Workspace, root: str | None) -> ClusterWorkspace:
         )
     scheme, _, place = uri.partition("://")
     parts = place.split("/")
-    if scheme not in ("gs", "s3", "minio") or not all(parts) or {".", ".."} & set(parts) or _special(uri):
+    if scheme not in FOLDERS or not all(parts) or {".", ".."} & set(parts) or _special(uri):
         raise UsageError(
             f"--root {uri}: not an address that containers can reach. Allowed: gs://, s3:// or minio://, a bucket, and "
             "folders without a slash at the end, such as s3://bucket/folder."

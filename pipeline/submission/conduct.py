@@ -6,8 +6,6 @@ import contextlib
 import datetime
 import shlex
 import signal
-import sys
-import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -20,6 +18,7 @@ from pipeline.orchestration.compiling import Compiled
 from pipeline.orchestration.place import ClusterWorkspace
 from pipeline.progress import Progress
 from pipeline.records import RunRecord
+from pipeline.stopping import interrupted_by
 from pipeline.submission import clusters, ending, sending
 from pipeline.submission.clusters import Access, Cluster
 from pipeline.submission.connection import NotThere
@@ -47,7 +46,7 @@ class Conductor:
 
     def submit(self, choice: Choice, image: str | None, note: str, *, again: bool, wait: bool) -> int:
         """Start a run, or tell of the one that has answered or is at work; returns the exit code."""
-        with self._screen() as screen, _interruptible():
+        with self._screen() as screen, interrupted_by(signal.SIGTERM):
             cluster = clusters.connected(self._workspace, self._access)
             with self._workspace.lock(wait=_WAIT_SECONDS, waiting=lambda text: say(text, screen)):
                 try:
@@ -65,10 +64,7 @@ class Conductor:
             return self._start(cluster, compiled, note, wait, screen)
 
     def _sent(self, selection: Selection, image: str | None, screen: TextIO) -> Compiled:
-        train = selection.window.train
-        trained = f"{train[0].name} to {train[-1].name}" if len(train) > 1 else train[0].name
-        project, span = self._workspace.project.name, selection.span.name
-        say(f"spanwise  {project}  span {span}  trained on {trained}", screen)
+        say(summary.heading(self._workspace.project.name, selection.window), screen)
         return sending.sent(self._workspace, selection, self._access.target, image, lambda text: say(text, screen))
 
     def _start(self, cluster: Cluster, compiled: Compiled, note: str, wait: bool, screen: TextIO) -> int:
@@ -91,7 +87,7 @@ class Conductor:
 
     def follow(self, run: str) -> int:
         """Follow a run that was started before; returns its exit code."""
-        with self._screen() as screen, _interruptible():
+        with self._screen() as screen, interrupted_by(signal.SIGTERM):
             cluster = clusters.connected(self._workspace, self._access)
             clusters.known(cluster, run)
             return self._followed(cluster, run, screen)
@@ -178,21 +174,3 @@ class Conductor:
         with libraries_to(self._workspace.store.root / _LOG) as (out, err):
             self._out = out
             yield err if self._as_json else out
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does: the run goes on, and it is said how to follow it."""
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        sys.stdout.flush()

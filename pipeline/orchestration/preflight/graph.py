@@ -8,6 +8,7 @@ from pipeline.orchestration.preflight.finding import Problem
 from pipeline.orchestration.preflight.subject import ROOT, Json, Subject, Task
 
 _OPTIONAL = ("isOptional", "defaultValue")
+_SINGULAR = {"artifacts": "Artifact", "parameters": "Parameter"}
 
 
 def unknown_component(subject: Subject) -> Iterator[Problem]:
@@ -78,10 +79,8 @@ def unknown_output(subject: Subject) -> Iterator[Problem]:
     for dag in subject.dags():
         beside = {task.name: task for task in subject.tasks(dag)}
         for task in subject.tasks(dag):
-            for kind, key, given in (
-                ("artifacts", "Artifact", task.artifacts),
-                ("parameters", "Parameter", task.parameters),
-            ):
+            for kind, given in task.inputs:
+                key = _SINGULAR[kind]
                 for name, each in given.items():
                     source = each.get(f"taskOutput{key}", {})
                     producer, output = beside.get(source.get("producerTask")), source.get(f"output{key}Key")
@@ -111,7 +110,7 @@ def unknown_dag_output(subject: Subject) -> Iterator[Problem]:
 def undeclared_input(subject: Subject) -> Iterator[Problem]:
     """What a task is given, its component says that it takes."""
     for task, component in _known(subject):
-        for kind, given in (("artifacts", task.artifacts), ("parameters", task.parameters)):
+        for kind, given in task.inputs:
             declared = component.get("inputDefinitions", {}).get(kind, {})
             if extra := sorted(set(given) - set(declared)):
                 yield Problem(
@@ -125,7 +124,7 @@ def undeclared_input(subject: Subject) -> Iterator[Problem]:
 def missing_input(subject: Subject) -> Iterator[Problem]:
     """What a component cannot do without, its task is given."""
     for task, component in _known(subject):
-        for kind, given in (("artifacts", task.artifacts), ("parameters", task.parameters)):
+        for kind, given in task.inputs:
             declared = component.get("inputDefinitions", {}).get(kind, {})
             needed = {name for name, each in declared.items() if not any(key in each for key in _OPTIONAL)}
             if missing := sorted(needed - set(given) - _iterated(task)):
@@ -140,10 +139,8 @@ def undeclared_parent_input(subject: Subject) -> Iterator[Problem]:
     """What a task takes of the DAG around it, that DAG is given."""
     for task in subject.tasks():
         around = subject.component(task.dag).get("inputDefinitions", {})
-        for kind, key, given in (
-            ("artifacts", "componentInputArtifact", task.artifacts),
-            ("parameters", "componentInputParameter", task.parameters),
-        ):
+        for kind, given in task.inputs:
+            key = f"componentInput{_SINGULAR[kind]}"
             wanted = {each[key] for each in given.values() if key in each}
             if missing := sorted(wanted - set(around.get(kind, {}))):
                 where = "the pipeline" if task.dag == ROOT else task.dag

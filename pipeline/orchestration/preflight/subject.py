@@ -44,6 +44,11 @@ class Task:
         return dict(self.spec.get("inputs", {}).get("parameters", {}))
 
     @property
+    def inputs(self) -> tuple[tuple[str, Mapping[str, Json]], ...]:
+        """Both kinds, under the names that components' definitions have them by."""
+        return ("artifacts", self.artifacts), ("parameters", self.parameters)
+
+    @property
     def producers(self) -> list[str]:
         """Tasks whose outputs it takes."""
         return [

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import pathlib
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 from components.errors import UsageError
 from components.mounts import is_uri
@@ -18,6 +17,7 @@ from pipeline.console import libraries_to, say
 from pipeline.orchestration import compiling, exchange, images, run_local
 from pipeline.orchestration.place import ClusterWorkspace, at_cluster
 from pipeline.orchestration.run_local import Ran, Spec
+from pipeline.stopping import interrupted_by
 from pipeline.workspace import Workspace, open_workspace
 
 _ROOT = "s3://local/spanwise"
@@ -53,24 +53,10 @@ def execute(request: Request, screen: TextIO) -> Ran:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="spanwise-run-local-"))
         where = f"{stand_in} for object storage" if stand_in else "object storage as the environment says"
         say(f"{spec.name}  {len(spec.executors)} tasks without containers  {where}", screen)
-        with _stopping():
+        with interrupted_by(signal.SIGTERM):
             ran = run_local.run(spec, folder, screen, request.parameters, root)
     say(f"  Logs     {ran.folder}", screen)
     return ran
-
-
-@contextlib.contextmanager
-def _stopping() -> Iterator[None]:
-    """Let SIGTERM end the task that is at work as Ctrl-C does, and the run with it."""
-
-    def stop(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def parameters(given: Sequence[str]) -> dict[str, str]:
@@ -101,10 +87,7 @@ def _compiled(request: Request, stand_in: pathlib.Path | None) -> Spec:
         image = workspace.project.cluster.image or images.full_name(_IMAGE)
         compiled = compiling.compile_spec(workspace, selection, "kubeflow", image)
         exchange.lay_out(workspace, compiled)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "spec.yaml")
-        path.write_text(compiled.text, "utf-8")
-        return run_local.read(path)
+    return run_local.parsed(compiled.text, "the compiled spec")
 
 
 def _given(request: Request, path: pathlib.Path) -> Spec:
