@@ -29,7 +29,7 @@ from serving.page import Page
 from serving.recording import Recorder
 from serving.request_log import RequestLog
 from serving.rest import Rest, RestOptions
-from serving.rpc import SERVICES, ModelService, PredictionService, serving_status
+from serving.rpc import SERVICES, ModelService, PredictionService, handlers, serving_status
 from serving.runtime import Threads
 from serving.web import Web
 
@@ -198,6 +198,7 @@ class App:
         )
         core, guard, log = self.core, self._config.guard, self._log
         prediction = PredictionService(core, guard, log)
+        server.add_generic_rpc_handlers((handlers(prediction),))
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
         models = ModelService(core, guard, log, configuration.models_of)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)

@@ -48,9 +48,16 @@ def _made() -> dict[str, Any]:
                 added.type_name = f".{package}.{kind}"
             else:
                 added.type = kind
+    return classes(file)
+
+
+def classes(file: Any) -> dict[str, Any]:
+    """The classes of the messages that a FileDescriptorProto describes, by name; what it depends on is known."""
     pool = descriptor_pool.Default()
     pool.Add(file)
-    found = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _MESSAGES}
+    found = {
+        message.name: pool.FindMessageTypeByName(f"{file.package}.{message.name}") for message in file.message_type
+    }
     if hasattr(message_factory, "GetMessageClass"):
         return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in found.items()}
     factory = message_factory.MessageFactory(pool)  # protobuf 3

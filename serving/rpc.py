@@ -22,12 +22,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving import inference, service
+from serving import inference, service, wire
 from serving.core import NEVER, Core, Record
 from serving.errors import Code, ServingError, invalid
 from serving.logs import Log
 from serving.security import Guard, Token, check_admin, check_model
-from serving.tensors import from_proto, to_proto
+from serving.tensors import to_proto
 from serving.versions import ModelConfig
 
 SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
@@ -61,7 +61,7 @@ class PredictionService(_Base, prediction_service_pb2_grpc.PredictionServiceServ
     """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
     def Predict(self, request: Any, context: Any) -> Any:
-        """Tensors in, tensors out."""
+        """Tensors in, tensors out. The request is `wire.PredictRequest`: see `handlers`."""
         return self._infer("Predict", request, context, self._predict) or predict_pb2.PredictResponse()
 
     def Classify(self, request: Any, context: Any) -> Any:
@@ -126,8 +126,7 @@ class PredictionService(_Base, prediction_service_pb2_grpc.PredictionServiceServ
     def _predict(self, request: Any, record: Record, deadline: float) -> Any:
         model = self.core.model_of(request.model_spec)
         record.version = model.version
-        inputs = request.inputs  # a map's items() is slow Python
-        given = {alias: from_proto(inputs[alias], alias) for alias in inputs}
+        given = wire.inputs_of(request)
         record.inputs = given
         call = inference.predict(model, request.model_spec.signature_name, given, request.output_filter)
         record.signature = call.signature
@@ -163,6 +162,14 @@ class PredictionService(_Base, prediction_service_pb2_grpc.PredictionServiceServ
     def _count_examples(self, call: inference.Call) -> None:
         self.core.metrics.example_counts.observe((call.model.name,), call.examples)
         self.core.metrics.example_count_total.add((call.model.name,), call.examples)
+
+
+def handlers(service: PredictionService) -> grpc.GenericRpcHandler:
+    """What is to be asked before the generated handlers: Predict, with the request that is cheaper to read."""
+    predict = grpc.unary_unary_rpc_method_handler(
+        service.Predict, wire.PredictRequest.FromString, predict_pb2.PredictResponse.SerializeToString
+    )
+    return grpc.method_handlers_generic_handler(SERVICES[0], {"Predict": predict})
 
 
 class ModelService(_Base, model_service_pb2_grpc.ModelServiceServicer):

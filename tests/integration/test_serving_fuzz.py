@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import pathlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving import json_complaints, json_tensors, json_writer, tensors
-from serving.errors import ServingError
+from serving import json_complaints, json_tensors, json_writer, tensors, wire
+from serving.errors import Code, ServingError
 from serving.json_reader import read_object
 from tests.integration import served
 from tests.integration.served import Client
@@ -237,6 +238,68 @@ def test_strings_go_through_protos_unchanged(values: list[bytes]) -> None:
     proto = tensor_pb2.TensorProto()
     tensors.to_proto(array, proto)
     assert tensors.from_proto(proto, "x").tolist() == values
+
+
+ONE_VALUE = {
+    tensors.FLOAT: st.floats(width=32),
+    tensors.DOUBLE: st.floats(),
+    tensors.INT32: st.integers(-(2**31), 2**31 - 1),
+    tensors.INT64: st.integers(-(2**63), 2**63 - 1),
+    tensors.STRING: st.binary(max_size=200),
+}
+
+
+@st.composite
+def short_tensors(draw: Any) -> bytes:
+    """One value of shape [1] as bytes, nearly: sometimes more values than fit, other shapes, a byte changed."""
+    dtype = draw(st.sampled_from(sorted(ONE_VALUE)))
+    proto = tensor_pb2.TensorProto(dtype=dtype)
+    for _ in range(draw(st.sampled_from([1, 1, 1, 0, 2]))):
+        proto.tensor_shape.dim.add().size = draw(st.sampled_from([1, 1, 1, 0, 2]))
+    values = draw(st.lists(ONE_VALUE[dtype], min_size=1, max_size=draw(st.sampled_from([1, 1, 2]))))
+    getattr(proto, tensors.DTYPES[dtype][2]).extend(values)
+    data = bytearray(proto.SerializeToString())
+    if draw(st.booleans()):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data)
+
+
+@given(data=short_tensors() | st.binary(max_size=20))
+@settings(MANY, max_examples=1000)
+@example(b"\x08\x03\x12\x04\x12\x02\x08\x01\x3a\x05\xff\xff\xff\xff\x7f")  # an int32 beyond 32 bits: cut off
+@example(b"\x08\x09\x12\x04\x12\x02\x08\x01\x52\x0a" + b"\xff" * 9 + b"\x7f")  # bits beyond the 64th
+@example(b"\x08\x09\x12\x04\x12\x02\x08\x01\x52\x02\x01\x02")
+def test_the_short_way_off_the_wire_ends_at_the_same_tensor(data: bytes) -> None:
+    def read(way: Callable[[], Any]) -> Any:
+        try:
+            array = way()
+        except ServingError as error:
+            return error.message
+        return array.dtype, array.shape, array.tolist() if array.dtype == object else array.tobytes()
+
+    def long_way() -> Any:
+        try:
+            return tensors.from_proto(tensor_pb2.TensorProto.FromString(data), "x")
+        except DecodeError:
+            raise ServingError(Code.INTERNAL, "Exception deserializing request!") from None
+
+    request = wire.PredictRequest()
+    request.inputs.add(key="x", value=data)
+    sent = wire.PredictRequest.FromString(request.SerializeToString())
+    assert read(lambda: wire.inputs_of(sent)["x"]) == read(long_way)
+
+
+@given(names=st.lists(st.text(max_size=3), max_size=4), filters=st.lists(st.text(max_size=3), max_size=2))
+@FEW
+def test_a_predict_request_is_read_as_its_proto_says(names: list[str], filters: list[str]) -> None:
+    request = predict_pb2.PredictRequest(output_filter=filters)
+    request.model_spec.name, request.model_spec.version.value = "m", 3
+    for at, name in enumerate(names):
+        tensors.to_proto(np.array([at], np.int64), request.inputs[name])
+    sent = wire.PredictRequest.FromString(request.SerializeToString())
+    assert sent.model_spec == request.model_spec and list(sent.output_filter) == filters
+    found = {name: array.tolist() for name, array in wire.inputs_of(sent).items()}
+    assert found == {name: tensors.from_proto(proto, name).tolist() for name, proto in request.inputs.items()}
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.complex128, np.int8, np.uint16, np.uint64, np.bool_])
