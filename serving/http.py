@@ -8,9 +8,10 @@ import dataclasses
 import functools
 import re
 import time
+import types
 import urllib.parse
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any
 
 from serving.core import NEVER
@@ -108,10 +109,14 @@ async def read_body(headers: Mapping[bytes, bytes], receive: Receive, most: int,
     return body
 
 
-async def _receive(receive: Receive, until: float) -> Any:
-    if until == NEVER:
-        return await receive()
-    # A timer costs a microsecond, asyncio.wait_for a task.
+@types.coroutine
+def _receive(receive: Receive, until: float) -> Generator[Any, Any, Any]:
+    """The next message, or HTTP 408. Nearly always the body came with the head: only a wait is worth a timer."""
+    steps = receive().__await__()
+    try:
+        waiting = next(steps)
+    except StopIteration as at_once:
+        return at_once.value
     task, late = asyncio.current_task(), False
 
     def fire() -> None:
@@ -120,15 +125,20 @@ async def _receive(receive: Receive, until: float) -> Any:
         if task is not None:
             task.cancel()
 
-    timer = asyncio.get_running_loop().call_later(max(until - time.monotonic(), 0.0), fire)
+    timer = None
+    if until != NEVER:
+        timer = asyncio.get_running_loop().call_later(max(until - time.monotonic(), 0.0), fire)
     try:
-        return await receive()
+        yield waiting
+        return (yield from steps)
     except asyncio.CancelledError:
+        steps.close()
         if late:
             raise ServingError(Code.DEADLINE_EXCEEDED, "The request's body took too long.", 408) from None
         raise
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()
 
 
 async def in_time(job: Any, deadline: float) -> Any:
