@@ -21,7 +21,7 @@ from serving.model import Model
 from serving.tensors import Array
 
 Done = Callable[[list[Array] | None, ServingError | None], None]
-_Key = tuple[int, tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[int, ...]], ...]]
+_Key = tuple[int, tuple[str, ...], tuple[str, ...], tuple[tuple[int, tuple[int, ...]], ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Batcher:
             tasks = self._split(_Task(model, feeds, arrays, fetches, rows, deadline, done, now))
         else:
             tasks = [_Task(model, feeds, arrays, fetches, rows, deadline, done, now)]
-        key = (id(model), feeds, fetches, tuple((array.dtype.str, array.shape[1:]) for array in arrays))
+        key = (id(model), feeds, fetches, tuple([(array.dtype.num, array.shape[1:]) for array in arrays]))
         self._metrics.input_batch_size.observe((), rows)
         with self._ready:
             queue = self._queues.get(key)

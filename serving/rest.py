@@ -18,7 +18,7 @@ from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, 
 
 from serving import http, inference, json_writer, service
 from serving.core import NEVER, Core, Record
-from serving.errors import ServingError, invalid, unavailable
+from serving.errors import ServingError, deadline_exceeded, invalid, unavailable
 from serving.examples import fill_request
 from serving.http import Receive, Scope, Send
 from serving.inference import Call
@@ -232,16 +232,26 @@ class Rest:
             self._delivery = _Delivery(loop)
         answer: asyncio.Future[list[Array]] = loop.create_future()
         self._enter()
+        timer = None
+        if deadline != NEVER:  # asyncio.wait_for would cost more than the rest of the waiting
+            timer = loop.call_later(deadline - time.monotonic(), _give_up, answer)
         try:
             self.core.submit(call, deadline, functools.partial(self._delivery.put, answer))
-            return await http.in_time(answer, deadline)
+            return await answer
         finally:
             self._waiting -= 1
+            if timer is not None:
+                timer.cancel()
 
     def _enter(self) -> None:
         if self._waiting >= self._options.most_waiting:
             raise unavailable(f"{self._waiting} requests are waiting already; try again later.")
         self._waiting += 1
+
+
+def _give_up(answer: asyncio.Future[Any]) -> None:
+    if not answer.done():
+        answer.set_exception(deadline_exceeded())
 
 
 class _Delivery:

@@ -167,8 +167,9 @@ def test_allowed_batch_sizes_pad_and_the_padding_is_not_answered(models: pathlib
 # --- deadlines, sizes, patience ---
 
 
-def test_deadlines_of_both_transports(models: pathlib.Path) -> None:
-    with served.serving(all_of(models), "--rest_api_timeout_in_ms=1") as client:
+@pytest.mark.parametrize("more", [(), ("--enable_batching",)])
+def test_deadlines_of_both_transports(models: pathlib.Path, more: tuple[str, ...]) -> None:
+    with served.serving(all_of(models), "--rest_api_timeout_in_ms=1", *more) as client:
         status, found = client.post("busy:predict", {"instances": [1.0]})
         assert (status, found) == (504, {"error": "Timed out waiting for the model."})
         row = {"x": np.array([1.0], np.float32)}
