@@ -81,7 +81,7 @@ setup(
     python_requires=">=3.10,<3.11",
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["spanwise = pipeline.cli:main"]},
+    entry_points={"console_scripts": ["spanwise = pipeline.cli:run"]},
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -6,13 +6,14 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from components.errors import ExitCode, SpanwiseError, UsageError, told
 from pipeline import __version__
-from pipeline.console import be_silent_at_the_end, open_streams, say
+from pipeline.console import open_streams, say
+from pipeline.stopping import as_process
 
 # name -> one line of help. A command lives in pipeline/commands/<name>.py as `command`.
 COMMANDS = {
@@ -85,11 +86,15 @@ def _hold_current_folder() -> None:
         raise UsageError("the current folder has been deleted. Change to another.") from error
 
 
+def run() -> NoReturn:
+    """`spanwise`: `main` as a process of its own."""
+    as_process(main)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; a mistake in data or configuration is a sentence, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     open_streams()
-    be_silent_at_the_end()
     try:
         _hold_current_folder()
         code = cli.main(args=arguments, prog_name="spanwise", standalone_mode=False)

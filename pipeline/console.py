@@ -37,12 +37,6 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def be_silent_at_the_end() -> None:
-    """A model of TensorFlow that outlives TensorFlow's modules at exit complains; nobody can do anything about it."""
-    told, ending = sys.unraisablehook, sys.is_finalizing
-    sys.unraisablehook = lambda unraisable: None if ending() else told(unraisable)
-
-
 def say(text: str, stream: TextIO) -> None:
     """Print a line; where nobody reads any more, neither this nor what follows is printed.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from serving.errors import Code, ServingError, failed_precondition, invalid, unavailable
+from serving.errors import Code, ServingError, exhausted, failed_precondition, invalid
 from serving.metrics import Metrics
 from serving.model import Model
 from serving.tensors import Array
@@ -83,7 +83,7 @@ class Batcher:
         """Queue rows; `done` is called from a batch thread with the outputs or the error.
 
         Raises:
-          ServingError: INVALID_ARGUMENT for tensors that cannot be batched, UNAVAILABLE when the queue is full.
+          ServingError: INVALID_ARGUMENT for tensors that cannot be batched, RESOURCE_EXHAUSTED when the queue is full.
         """
         rows = _rows(arrays)
         if rows == 0:
@@ -120,7 +120,7 @@ class Batcher:
 
     def _full(self, queue: _Queue, rows: int, capacity: int) -> ServingError:
         most = self.options.max_batch_size
-        return unavailable(
+        return exhausted(
             "The batch scheduling queue to which this task was submitted is full; task size is "
             f"{rows} but scheduling capacity is only {max(capacity, 0)} (num_enqueued_batches="
             f"{math.ceil(queue.rows / most)}, max_enqueued_batches={self.options.max_enqueued_batches}, "

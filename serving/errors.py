@@ -90,6 +90,11 @@ def unavailable(message: str) -> ServingError:
     return ServingError(Code.UNAVAILABLE, message)
 
 
+def exhausted(message: str) -> ServingError:
+    """More than the server takes on; sent again at once it makes things worse: RESOURCE_EXHAUSTED, HTTP 429."""
+    return ServingError(Code.RESOURCE_EXHAUSTED, message)
+
+
 def deadline_exceeded() -> ServingError:
     """The request's time is up: DEADLINE_EXCEEDED, HTTP 504."""
     return ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for the model.")

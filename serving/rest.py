@@ -18,7 +18,7 @@ from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, 
 
 from serving import http, inference, json_writer, service
 from serving.core import NEVER, Core, Record
-from serving.errors import ServingError, deadline_exceeded, invalid, unavailable
+from serving.errors import ServingError, deadline_exceeded, exhausted, invalid
 from serving.examples import fill_request
 from serving.http import Receive, Scope, Send
 from serving.inference import Call
@@ -245,7 +245,7 @@ class Rest:
 
     def _enter(self) -> None:
         if self._waiting >= self._options.most_waiting:
-            raise unavailable(f"{self._waiting} requests are waiting already; try again later.")
+            raise exhausted(f"{self._waiting} requests are waiting already; try again later.")
         self._waiting += 1
 
 

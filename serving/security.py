@@ -17,7 +17,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-from serving.errors import Code, ConfigError, ServingError
+from serving.errors import Code, ConfigError, ServingError, exhausted
 
 _MOST_CLIENTS = 10_000
 _KEYS = {"name", "sha256", "models", "admin", "requests_per_second"}
@@ -77,7 +77,7 @@ class Guard:
             level = min(most, level + (now - then) * rate)
             if level < 1:
                 self._buckets[who] = (level, now)
-                raise ServingError(Code.RESOURCE_EXHAUSTED, f"More than {rate:g} requests a second.")
+                raise exhausted(f"More than {rate:g} requests a second.")
             if len(self._buckets) >= _MOST_CLIENTS:
                 self._buckets.clear()
             self._buckets[who] = (level - 1, now)

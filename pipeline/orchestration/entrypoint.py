@@ -34,13 +34,13 @@ from components import objects
 from components.errors import ExitCode, SpanwiseError, told
 from components.mirror import Mirror
 from components.mounts import UNMOVED, Mounts, is_uri
-from pipeline.console import be_silent_at_the_end
 from pipeline.observe import NodeRun, measured
 from pipeline.orchestration import node_records
 from pipeline.orchestration.arguments import Interface
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, typed, write_output
 from pipeline.orchestration.node_records import NodeRecord, Used
 from pipeline.orchestration.state import AROUND, Around
+from pipeline.stopping import as_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,5 +194,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    be_silent_at_the_end()
-    sys.exit(main())
+    as_process(main)

@@ -16,7 +16,6 @@ import datetime
 import json
 import os
 import pathlib
-import sys
 import tempfile
 import traceback
 import urllib.error
@@ -30,12 +29,13 @@ from components.mirror import Mirror
 from components.mounts import UNMOVED, Mounts
 from components.store import span_order
 from pipeline import report, summary
-from pipeline.console import be_silent_at_the_end, libraries_to
+from pipeline.console import libraries_to
 from pipeline.orchestration import arguments, concluding
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, write_output
 from pipeline.orchestration.node_records import NodeRecord
 from pipeline.project import loading
 from pipeline.records import RunRecord
+from pipeline.stopping import as_process
 from pipeline.workspace import Workspace
 
 _LARGE = ("Examples", "TransformGraph")
@@ -197,5 +197,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    be_silent_at_the_end()
-    sys.exit(main())
+    as_process(main)

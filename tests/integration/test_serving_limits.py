@@ -122,15 +122,15 @@ def test_one_clients_bad_row_fails_nobody_else(models: pathlib.Path, tmp_path: p
         assert answers == [200, 200, 400, 200]
 
 
-def test_a_full_queue_answers_unavailable(models: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_a_full_queue_answers_resource_exhausted(models: pathlib.Path, tmp_path: pathlib.Path) -> None:
     arguments = batching(tmp_path, max_batch_size=2, max_enqueued_batches=1, num_batch_threads=1)
     with served.serving(all_of(models), *arguments) as client:
         with concurrent.futures.ThreadPoolExecutor(24) as pool:
             jobs = [pool.submit(client.post, "busy:predict", {"instances": [1.0]}) for _ in range(48)]
             answers = [job.result() for job in jobs]
         statuses = {status for status, _ in answers}
-        assert statuses == {200, 503}
-        refused = next(found["error"] for status, found in answers if status == 503)
+        assert statuses == {200, 429}
+        refused = next(found["error"] for status, found in answers if status == 429)
         assert refused.startswith("The batch scheduling queue to which this task was submitted is full; task size is 1")
         assert client.post("busy:predict", {"instances": [1.0]})[0] == 200
 
