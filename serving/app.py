@@ -50,12 +50,16 @@ class App:
             tags=tuple(flags.saved_model_tags.split(",")),
             threads=Threads(flags.tensorflow_inter_op_parallelism, flags.tensorflow_intra_op_parallelism),
             warm_up=flags.enable_model_warmup,
-            iterations=flags.num_request_iterations_for_warmup,
+            iterations=max(flags.num_request_iterations_for_warmup, 1),
             check_method=flags.enable_signature_method_name_check,
         )
         manager = Manager(load, config.manager, log)
         batcher = Batcher(config.batching, _CORES, metrics) if config.batching else None
-        self.core = Core(manager, metrics, batcher, CoreOptions(flags.enable_signature_method_name_check))
+        core_options = CoreOptions(
+            check_method=flags.enable_signature_method_name_check,
+            as_content=flags.enable_serialization_as_tensor_content,
+        )
+        self.core = Core(manager, metrics, batcher, core_options)
         options = RestOptions(
             timeout_seconds=flags.rest_api_timeout_in_ms / 1000,
             threads=flags.rest_api_num_threads,
@@ -111,6 +115,8 @@ class App:
         stopping = self._stopping = asyncio.Event()
         flags = self._flags
         self._start_grpc()
+        if listener is not None:
+            listener.listen(2048)  # who reads "serving" may connect at once
         web = Web(self.rest, self._config.tls, flags.shutdown_grace_seconds) if listener is not None else None
         serving = asyncio.ensure_future(web.serve([listener])) if web and listener else None
         watching = asyncio.ensure_future(self._watch(web))
@@ -121,6 +127,7 @@ class App:
             rest_api_port=flags.rest_api_port,
             models=self.core.manager.names(),
             pid=os.getpid(),
+            message=_listening(flags),
         )
         if not self._told_to_stop.is_set():
             await stopping.wait()
@@ -225,6 +232,16 @@ class App:
             raise ServingError(Code.UNAVAILABLE, f"{flag}: {error}") from error
         if not bound and not address.startswith("unix:"):
             raise ServingError(Code.UNAVAILABLE, f"{flag}: cannot listen there")
+
+
+def _listening(flags: Any) -> str:
+    """TensorFlow Serving's own lines, for which scripts wait."""
+    found = []
+    if flags.port:
+        found.append(f"Running gRPC ModelServer at {flags.host}:{flags.port} ...")
+    if flags.rest_api_port:
+        found.append(f"Exporting HTTP/REST API at:localhost:{flags.rest_api_port} ...")
+    return " ".join([*found, "Entering the event loop ..."])
 
 
 def _recorder(config: Config, core: Core) -> Recorder | None:

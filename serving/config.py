@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import ipaddress
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from serving.versions import ModelConfig, Policy
 
 _PROMETHEUS = "/monitoring/prometheus/metrics"
 _PLATFORM = "tensorflow"
+_SCHEME = re.compile("[a-z][a-z0-9+.]*", re.I)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,9 +121,18 @@ def models_of(config: Any) -> list[ModelConfig]:
         if model.model_platform not in ("", _PLATFORM):
             raise invalid(f"Model {model.name} requests unsupported platform {model.model_platform}")
         policy = Policy.from_proto(model.model_version_policy)
-        path = pathlib.Path(model.base_path)
-        found[model.name] = ModelConfig(model.name, path, policy, dict(model.version_labels))
+        found[model.name] = ModelConfig(model.name, _local(model.base_path), policy, dict(model.version_labels))
     return list(found.values())
+
+
+def _local(base_path: str) -> pathlib.Path:
+    """A directory; `file:///models` is `/models`, and a bucket is none."""
+    scheme, colon, rest = base_path.partition(":/")
+    if not colon or not _SCHEME.fullmatch(scheme):
+        return pathlib.Path(base_path)
+    if scheme != "file":
+        raise invalid(f"{base_path} is no directory of this machine: mount or copy the models' versions here.")
+    return pathlib.Path("/" + rest.lstrip("/"))
 
 
 def _models(flags: argparse.Namespace) -> Sequence[ModelConfig]:
@@ -129,7 +140,10 @@ def _models(flags: argparse.Namespace) -> Sequence[ModelConfig]:
         return read_models(flags.model_config_file)
     if not flags.model_name or "/" in flags.model_name or ":" in flags.model_name:
         raise ConfigError(f"--model_name: '{flags.model_name}' cannot be asked for: without / and :, please.")
-    path = flags.model_base_path
+    try:
+        path = _local(str(flags.model_base_path))
+    except ServingError as error:
+        raise ConfigError(f"--model_base_path: {error.message}") from error
     if path.exists() and not path.is_dir():
         raise ConfigError(f"--model_base_path: {path} is no directory.")
     if (path / "saved_model.pb").is_file() and not any(child.name.isdigit() for child in path.iterdir()):
@@ -148,7 +162,7 @@ def _check_numbers(flags: argparse.Namespace) -> None:
         "max_request_bytes": 1,
         "max_waiting_requests": 1,
         "rest_api_num_threads": 1,
-        "num_request_iterations_for_warmup": 1,
+        "num_request_iterations_for_warmup": 0,
         "grpc_max_threads": 0,
         "num_load_threads": 0,
         "max_num_load_retries": 0,
@@ -209,7 +223,8 @@ def _read_proto(path: pathlib.Path, message: Any) -> Any:
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
-        raise ConfigError(f"Invalid protobuf file: '{path}': {error}") from error
+        what = f"Error parsing text-format {message.DESCRIPTOR.full_name}: {error}"
+        raise ConfigError(f"Invalid protobuf file: '{path}': {what}") from error
 
 
 def _batching(path: pathlib.Path | str) -> BatchingOptions:

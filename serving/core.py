@@ -59,9 +59,15 @@ waits for that: a logger that has promised nothing yet can keep what it acknowle
 
 @dataclasses.dataclass(frozen=True)
 class CoreOptions:
-    """`check_method`: Classify and Regress want signatures with their method's name."""
+    """Of both transports.
+
+    Attributes:
+      check_method: Classify and Regress want signatures with their method's name.
+      as_content: gRPC's Predict answers numbers as `tensor_content`.
+    """
 
     check_method: bool = False
+    as_content: bool = False
 
 
 class Core:

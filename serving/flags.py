@@ -22,12 +22,18 @@ _WITHOUT_EFFECT = (
     "tensorflow_session_config_file",
     "use_saved_model",
     "prefer_tflite_model",
+    "use_tflite_model",
     "num_tflite_pools",
     "num_tflite_interpreters_per_pool",
     "remove_unused_fields_from_bundle_metagraph",
     "enable_profiler",
     "thread_pool_factory_config_file",
     "xla_cpu_compilation_enabled",
+    "xla_gpu_compilation_enabled",
+    "mixed_precision",
+    "skip_initialize_tpu",
+    "enforce_session_run_timeout",
+    "enable_grpc_healthcheck_service",
     "use_alts_credentials",
     "enable_per_model_batching_parameters",
 )
@@ -62,6 +68,8 @@ def _flags() -> list[_Flag]:
     add(group, "num_request_iterations_for_warmup", 1, "how often to run each of them")
     add(group, "enable_signature_method_name_check", False, "Classify and Regress want a signature made for them")
 
+    add(group, "version", False, "say which TensorFlow this serves with, and end")
+
     group = "where it listens"
     add(group, "host", "127.0.0.1", "address; another than loopback wants TLS and clients that say who they are")
     add(group, "port", 8500, "gRPC; 0: off")
@@ -69,6 +77,7 @@ def _flags() -> list[_Flag]:
     add(group, "rest_api_port", 8501, "REST; 0: off")
     add(group, "grpc_channel_arguments", "", "for gRPC: name=value,name=value")
     add(group, "rest_api_enable_cors_support", False, "let web pages of other hosts ask")
+    add(group, "enable_serialization_as_tensor_content", False, "gRPC Predict answers numbers as tensor_content")
     add(group, "monitoring_config_file", "", "MonitoringConfig (text proto): Prometheus on or off, and its path")
 
     group = "work and limits"

@@ -86,7 +86,7 @@ def _features(plan: Plan, known: Mapping[str, Any]) -> list[dict[str, Any]] | No
     for name, dtype in plan.inputs.items():
         shape = plan.definition.inputs[name].tensor_shape
         kind = DTYPES[dtype][1] if dtype in DTYPES else None
-        if kind is None or kind.kind == "c" or shape.unknown_rank or len(shape.dim) != 1:
+        if kind is None or kind.kind in "cV" or shape.unknown_rank or len(shape.dim) != 1:
             return None
         fields.append(_field(name, kind.kind, known.get(name, {}).get("offered") or {}))
     return fields

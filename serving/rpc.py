@@ -134,7 +134,7 @@ class PredictionService(_Base, prediction_service_pb2_grpc.PredictionServiceServ
         response = predict_pb2.PredictResponse()
         service.fill_spec(response.model_spec, model, call.signature)
         for name, array in zip(call.names, outputs):
-            to_proto(array, response.outputs[name])
+            to_proto(array, response.outputs[name], as_content=self.core.options.as_content)
         record.outputs = dict(zip(call.names, outputs))
         return response
 

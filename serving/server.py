@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import importlib.metadata
 import logging
 import os
 import sys
@@ -28,6 +29,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m serving"
     except argparse.ArgumentError as error:
         print(f"{prog}: {error.message}", file=sys.stderr)
         return 2
+    if flags.version:
+        library = importlib.metadata.version("tensorflow")
+        print(f"TensorFlow ModelServer: Spanwise's embedded server\nTensorFlow Library: {library}")
+        return 0
     _quieten()
     _import_tensorflow()
     from serving import config as configuration

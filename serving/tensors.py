@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +19,7 @@ from serving.errors import invalid
 Array = npt.NDArray[Any]
 
 FLOAT, DOUBLE, INT32, UINT8, INT16, INT8, STRING = 1, 2, 3, 4, 5, 6, 7
-COMPLEX64, INT64, BOOL, UINT16, COMPLEX128, HALF, UINT32, UINT64 = 8, 9, 10, 17, 18, 19, 22, 23
+COMPLEX64, INT64, BOOL, BFLOAT16, UINT16, COMPLEX128, HALF, UINT32, UINT64 = 8, 9, 10, 14, 17, 18, 19, 22, 23
 
 # dtype -> (its name in messages, numpy's type, the field of TensorProto that holds its values)
 DTYPES: dict[int, tuple[str, Any, str]] = {
@@ -32,6 +33,7 @@ DTYPES: dict[int, tuple[str, Any, str]] = {
     COMPLEX64: ("complex64", np.dtype(np.complex64), "scomplex_val"),
     INT64: ("int64", np.dtype(np.int64), "int64_val"),
     BOOL: ("bool", np.dtype(np.bool_), "bool_val"),
+    BFLOAT16: ("bfloat16", np.dtype(ml_dtypes.bfloat16), "half_val"),
     UINT16: ("uint16", np.dtype(np.uint16), "int_val"),
     COMPLEX128: ("complex128", np.dtype(np.complex128), "dcomplex_val"),
     HALF: ("half", np.dtype(np.float16), "half_val"),
@@ -39,7 +41,7 @@ DTYPES: dict[int, tuple[str, Any, str]] = {
     UINT64: ("uint64", np.dtype(np.uint64), "uint64_val"),
 }
 _OF_NUMPY = {numpy_type: dtype for dtype, (_, numpy_type, _) in DTYPES.items()}
-_OTHER_NAMES = {14: "bfloat16", 20: "resource", 21: "variant", 11: "qint8", 12: "quint8", 13: "qint32"}
+_OTHER_NAMES = {20: "resource", 21: "variant", 11: "qint8", 12: "quint8", 13: "qint32"}
 _INT_FIELDS = frozenset({UINT8, INT16, INT8, UINT16})
 _PLAIN = frozenset({FLOAT, DOUBLE, INT32, INT64, BOOL, UINT32, UINT64})
 _PAIRS = {COMPLEX64: np.float32, COMPLEX128: np.float64}
@@ -96,8 +98,8 @@ def from_proto(proto: Any, name: str) -> Array:
 def _from_field(dtype: int, values: list[Any], numpy_type: Any, count: int, name: str) -> Array:
     if dtype == STRING:
         return _strings(values, count)
-    if dtype == HALF:
-        flat = np.array(values, np.int32).astype(np.uint16).view(np.float16)
+    if dtype in (HALF, BFLOAT16):
+        flat = np.array(values, np.int32).astype(np.uint16).view(numpy_type)
     elif dtype in _PAIRS:
         if len(values) % 2:
             raise invalid(f"tensor parsing error: {name}")
@@ -145,8 +147,12 @@ def _packed_strings(content: bytes, count: int, name: str) -> list[bytes]:
     return found
 
 
-def to_proto(array: Array, proto: Any) -> None:
-    """Fill an empty TensorProto with typed fields, as TensorFlow Serving answers (Tensor::AsProtoField)."""
+def to_proto(array: Array, proto: Any, *, as_content: bool = False) -> None:
+    """Fill an empty TensorProto with typed fields, as TensorFlow Serving answers (Tensor::AsProtoField).
+
+    `as_content`: numbers as their bytes (Tensor::AsProtoTensorContent); strings stay typed, which `tf.make_ndarray`
+    can read.
+    """
     dtype = dtype_of(array)
     proto.dtype = dtype
     shape = proto.tensor_shape
@@ -156,8 +162,11 @@ def to_proto(array: Array, proto: Any) -> None:
     if dtype == STRING:
         proto.string_val.extend(strings_of(array))
         return
+    if as_content:
+        proto.tensor_content = array.tobytes()
+        return
     flat = array.ravel()
-    if dtype == HALF:
+    if dtype in (HALF, BFLOAT16):
         flat = flat.view(np.uint16)
     elif array.dtype.kind == "c":
         flat = flat.view(flat.real.dtype)

@@ -31,7 +31,7 @@ def command(project_file: pathlib.Path | None, root: pathlib.Path | None, flags:
             "\nwithout a model:\n  --project FILE, --root DIR: serve what the project has pushed, under its name"
         )
         return 0
-    if not names & set(_MODELS):
+    if not names & {*_MODELS, "--version"}:
         from pipeline.workspace import open_workspace
 
         workspace = open_workspace(project_file, root)

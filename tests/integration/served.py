@@ -92,6 +92,10 @@ class Kinds(tf.Module):
     def text(self, text: Any) -> dict[str, Any]:
         return {"same": tf.identity(text)}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.bfloat16, "x")])
+    def brief(self, x: Any) -> dict[str, Any]:
+        return {"same": tf.identity(x)}
+
     @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
     def fails(self, x: Any) -> dict[str, Any]:
         with tf.control_dependencies([tf.debugging.assert_less(x, 10.0, message="too much")]):
@@ -101,7 +105,7 @@ class Kinds(tf.Module):
 def kinds(base: pathlib.Path, version: int = 1) -> pathlib.Path:
     """A model with the signatures of `Kinds`."""
     module, path = Kinds(), base / str(version)
-    signatures = {name: getattr(module, name) for name in ("several", "text", "fails")}
+    signatures = {name: getattr(module, name) for name in ("several", "text", "brief", "fails")}
     dtypes = (
         tf.bool, tf.int8, tf.uint8, tf.int16, tf.int32, tf.int64, tf.uint32, tf.uint64, tf.float64, tf.float32
     )  # fmt: skip

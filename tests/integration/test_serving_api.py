@@ -320,6 +320,28 @@ def test_grpc_predict(client: Client) -> None:
     assert code_of(client.prediction.Predict, request)[1] == "duplicate output tensor alias: y"
 
 
+def test_bfloat16_goes_in_and_out_over_grpc(client: Client) -> None:
+    given = np.array([1.5, -0.25], tf.bfloat16.as_numpy_dtype)
+    answer = client.predict("kinds", {"x": given}, signature="brief").outputs["same"]
+    assert answer.dtype == tf.bfloat16.as_datatype_enum and list(answer.half_val) == given.view(np.uint16).tolist()
+    status, found = client.post("kinds:predict", {"signature_name": "brief", "instances": [1.5]})
+    assert (status, found["error"].rpartition("Error: ")[2]) == (
+        400,
+        "UNIMPLEMENTED: Conversion of JSON Value: 1.5 to type: bfloat16",
+    )
+
+
+def test_fields_of_newer_clients_are_passed_over(client: Client) -> None:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "half_plus_two"
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([2.0], tf.float32))
+    ask = client.channel.unary_unary(
+        "/tensorflow.serving.PredictionService/Predict", response_deserializer=predict_pb2.PredictResponse.FromString
+    )
+    newer = b"\x22\x02\x08\x01" + b"\x2a\x06client" + b"\xf8\x3f\x01"  # fields 4, 5 and 1023
+    assert list(ask(newer + request.SerializeToString()).outputs["y"].float_val) == [3.0]
+
+
 def test_grpc_errors_are_tensorflow_servings(client: Client) -> None:
     invalid, precondition = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
     predict = client.predict
@@ -517,9 +539,16 @@ def test_model_config_file_must_be_one(tmp_path: pathlib.Path) -> None:
 
     path = tmp_path / "bad.config"
     path.write_text("improperly { formatted")
-    with pytest.raises(ConfigError, match=f"Invalid protobuf file: '{path}'"):
+    # The second half is what protobuf logs in TensorFlow Serving, whose tests wait for it.
+    sentence = f"Invalid protobuf file: '{path}': Error parsing text-format tensorflow.serving.ModelServerConfig: 1:1"
+    with pytest.raises(ConfigError, match=sentence):
         read_models(path)
     one = f'config {{ name: "a" base_path: "{tmp_path}" model_platform: "tensorflow" }}'
     path.write_text(f"model_config_list {{ {one} {one} }}")
     with pytest.raises(ConfigError, match="Illegal to list model a multiple times in config list"):
         read_models(path)
+    path.write_text(f"model_config_list {{ {one.replace(str(tmp_path), 'gs://bucket/a')} }}")
+    with pytest.raises(ConfigError, match="gs://bucket/a is no directory of this machine: mount or copy"):
+        read_models(path)
+    path.write_text(f"model_config_list {{ {one.replace(str(tmp_path), f'file://{tmp_path}')} }}")
+    assert [model.base_path for model in read_models(path)] == [tmp_path]

@@ -302,13 +302,20 @@ def test_a_predict_request_is_read_as_its_proto_says(names: list[str], filters: 
     assert found == {name: tensors.from_proto(proto, name).tolist() for name, proto in request.inputs.items()}
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.complex128, np.int8, np.uint16, np.uint64, np.bool_])
+@pytest.mark.parametrize(
+    "dtype",
+    [np.float16, np.complex64, np.complex128, np.int8, np.uint16, np.uint64, np.bool_, tf.bfloat16.as_numpy_dtype],
+)
 def test_every_dtype_goes_through_protos_unchanged(dtype: Any) -> None:
     array = np.array([[0, 1, 1], [1, 0, 1]]).astype(dtype)
     proto = tensor_pb2.TensorProto()
     tensors.to_proto(array, proto)
     np.testing.assert_array_equal(tensors.from_proto(proto, "x"), array)
     np.testing.assert_array_equal(tensors.from_proto(tf.make_tensor_proto(array), "x"), array)
+    content = tensor_pb2.TensorProto()
+    tensors.to_proto(array, content, as_content=True)
+    assert content.tensor_content == array.tobytes() and content.dtype == proto.dtype
+    np.testing.assert_array_equal(tf.make_ndarray(content), array)
 
 
 def test_nothing_is_read_from_outside_the_models_directory(tmp_path: pathlib.Path) -> None:

@@ -170,8 +170,12 @@ def test_allowed_batch_sizes_pad_and_the_padding_is_not_answered(models: pathlib
 @pytest.mark.parametrize("more", [(), ("--enable_batching",)])
 def test_deadlines_of_both_transports(models: pathlib.Path, more: tuple[str, ...]) -> None:
     with served.serving(all_of(models), "--rest_api_timeout_in_ms=1", *more) as client:
-        status, found = client.post("busy:predict", {"instances": [1.0]})
-        assert (status, found) == (504, {"error": "Timed out waiting for the model."})
+        # Head and body in one piece: a body that comes apart from its head may itself be late, by that millisecond.
+        head = b"POST /v1/models/busy:predict HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 20\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", client.rest_port)) as connection:
+            connection.sendall(head + b'{"instances": [1.0]}')
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 504 ") and b'"error": "Timed out waiting for the model."' in answer
         row = {"x": np.array([1.0], np.float32)}
         assert code_of(client.predict, "busy", row, timeout=0.001) == grpc.StatusCode.DEADLINE_EXCEEDED
         assert client.predict("busy", row).outputs["y"].float_val == [1.0]
@@ -458,6 +462,12 @@ def test_sigterm_answers_what_is_under_way_and_logs_hold_no_payload(
         log = server.stderr.read() if server.stderr else ""
         lines = [json.loads(line) for line in log.splitlines()]
         assert [line["event"] for line in lines] == ["loaded", "serving", "stopping", "stopped"]
+        # What scripts wait for that were written for TensorFlow Serving.
+        grpc_port, rest_port = client.grpc_port, client.rest_port
+        assert lines[1]["message"] == (
+            f"Running gRPC ModelServer at 127.0.0.1:{grpc_port} ... "
+            f"Exporting HTTP/REST API at:localhost:{rest_port} ... Entering the event loop ..."
+        )
         assert "4711" not in log
 
 
@@ -511,11 +521,39 @@ def test_tensorflow_servings_command_lines_are_understood(models: pathlib.Path) 
             "--flush_filesystem_caches=false",
             "--per_process_gpu_memory_fraction=0.5",
             "--enable_model_warmup=false",
+            "--num_request_iterations_for_warmup=0",
+            "--skip_initialize_tpu",
+            "--xla_gpu_compilation_enabled=false",
+            "--mixed_precision=bfloat16",
+            "--enable_grpc_healthcheck_service=true",
         ],
         "serve",
     )
+    assert config.read(parsed).batching is not None
     assert (parsed.rest_api_port, parsed.enable_batching, parsed.enable_model_warmup) == (8501, True, False)
-    assert parsed.without_effect == ["flush_filesystem_caches", "per_process_gpu_memory_fraction"]
+    assert parsed.without_effect == [
+        "flush_filesystem_caches",
+        "per_process_gpu_memory_fraction",
+        "xla_gpu_compilation_enabled",
+        "mixed_precision",
+        "skip_initialize_tpu",
+        "enable_grpc_healthcheck_service",
+    ]
+
+
+def test_version_names_tensorflow_and_needs_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    from serving import server
+
+    assert server.main(["--version"], "serve") == 0
+    assert f"TensorFlow Library: {tf.__version__}\n" in capsys.readouterr().out
+
+
+def test_answers_as_tensor_content_where_that_is_wanted(models: pathlib.Path) -> None:
+    with served.serving(all_of(models), "--enable_serialization_as_tensor_content") as client:
+        answer = client.predict("half", {"x": np.array([2.0, 4.0], np.float32)}).outputs["y"]
+        assert answer.tensor_content == np.array([3.0, 4.0], np.float32).tobytes() and not answer.float_val
+        text = client.predict("kinds", {"text": np.array([b"a"])}).outputs["same"]
+        assert list(text.string_val) == [b"a"]
 
 
 def test_help_answers_without_tensorflow() -> None:
