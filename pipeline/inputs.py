@@ -253,7 +253,8 @@ def _serving_digest(workspace: Workspace) -> str:
 def _serving(workspace: Workspace, digest: str) -> pathlib.Path:
     store, project = workspace.store, workspace.project
     if digest == "none":
-        return _none(store, "statistics")
+        # Not the baseline's: of two inputs of one node that are one artifact, Kubeflow refuses the second.
+        return _none(store, "serving")
     if project.data.serving:
         return _imported(store, "serving", digest, lambda to: _serving_statistics(workspace, to))
     path = store.imports("serving", digest)

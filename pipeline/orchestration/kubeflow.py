@@ -24,6 +24,8 @@ _WHATEVER_HAPPENED = "ALL_UPSTREAM_TASKS_COMPLETED"
 # Longer ones are refused.
 _DESCRIPTION = 1024
 _RUN_ID_LABEL = "metadata.labels['pipeline/runid']"
+# Argo counts it from the start of the first try, work and all: no try begins after it, and it stops one that runs.
+_TRYING = f"{7 * 24 * 3600}s"
 _GIGA = {"M": 1e6 / 1e9, "G": 1.0, "T": 1e3, "Mi": 2**20 / 1e9, "Gi": 2**30 / 1e9, "Ti": 2**40 / 1e9}
 
 Spec = dict[str, Any]
@@ -141,7 +143,7 @@ def _trying(container: Container) -> Spec:
             "maxRetryCount": container.retries,
             "backoffDuration": "30s",
             "backoffFactor": 2.0,
-            "backoffMaxDuration": "600s",
+            "backoffMaxDuration": _TRYING,
         }
     return options
 

@@ -322,6 +322,28 @@ def test_what_does_not_run_here_is_a_sentence(lake: pathlib.Path, tmp_path: path
     assert "not a command of this machine" in ran(command, tmp_path)[1]
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_imports_of_one_address_are_one_artifact_which_a_task_takes_once(
+    again: bool, lake: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    importer = {"importer": {"artifactUri": {"constant": "s3://lake/none"}, "typeSchema": TYPE, "reimport": again}}
+    both = spec(
+        {
+            "one": task("one"),
+            "other": task("other"),
+            "use": task("use", ("one", "other"), {"a": ("one", "made"), "b": ("other", "made")}),
+        },
+        {
+            "one": component("one", outputs=["made"]),
+            "other": component("other", outputs=["made"]),
+            "use": component("use", inputs={"a": 1, "b": 1}),
+        },
+        {"one": importer, "other": importer, "use": shell("true")},
+    )
+    told = ran(both, tmp_path)[1]
+    assert ("use: inputs a and b are one artifact: given event already exists." in told) is not again
+
+
 def test_the_environment_has_what_the_spec_and_the_platform_say(lake: pathlib.Path, tmp_path: pathlib.Path) -> None:
     executor = shell(f'echo "$COLOUR $KFP_RUN_ID" > {tmp_path}/said')
     executor["container"]["env"] = [{"name": "COLOUR", "value": "red"}]

@@ -18,7 +18,8 @@ _ANYWHERE: tuple[Rule, ...] = (
     *(names.task_name,),
     *(graph.unknown_component, graph.unknown_executor, graph.no_executor_kind, graph.unknown_producer),
     *(graph.unknown_dependency, graph.unknown_output, graph.unknown_dag_output, graph.undeclared_input),
-    *(graph.missing_input, graph.undeclared_parent_input, graph.cycle, graph.orphan_ending),
+    *(graph.missing_input, graph.undeclared_parent_input, graph.same_artifact),
+    *(graph.cycle, graph.orphan_ending),
     *(running.image, running.image_tag, running.secret_in_clear, running.unknown_placeholder),
     *(values.local_import, values.local_path, values.blessed_condition, values.dropped_default),
 )
@@ -29,7 +30,7 @@ _KUBEFLOW: tuple[Rule, ...] = (
     *(running.resolver, running.custom_job, running.conditional_importer, running.iterators),
     *(running.stock_entrypoint, running.driver_hook, running.shared_container, running.platform_executor),
     *(running.accelerator, running.unfilled_placeholder),
-    *(values.span_pattern, values.user_module, values.pipeline_root, values.argo_tag),
+    *(values.span_pattern, values.user_module, values.pipeline_root, values.argo_tag, values.retry_policy),
 )
 _VERTEX: tuple[Rule, ...] = (running.vertex_accelerator, values.vertex_root)
 RULES: dict[Target, tuple[Rule, ...]] = {"kubeflow": (*_KUBEFLOW, *_ANYWHERE), "vertex": (*_VERTEX, *_ANYWHERE)}

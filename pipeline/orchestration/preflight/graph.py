@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from pipeline.orchestration.preflight.finding import Problem
@@ -135,6 +136,22 @@ def missing_input(subject: Subject) -> Iterator[Problem]:
                 )
 
 
+def same_artifact(subject: Subject) -> Iterator[Problem]:
+    """Metadata stores link an artifact to a task once, under one name."""
+    for dag in subject.dags():
+        beside = {task.name: task for task in subject.tasks(dag)}
+        for task in subject.tasks(dag):
+            seen: dict[str, str] = {}
+            for name, source in sorted(task.artifacts.items()):
+                if (first := seen.setdefault(_identity(subject, beside, source), name)) != name:
+                    yield Problem(
+                        task.where,
+                        f"takes one artifact twice, as {first} and as {name}. Kubeflow's metadata store takes it once "
+                        '("Given event already exists"), and Vertex hands on one of the two.',
+                        "Take it once, or make two of it: other addresses, or reimport, where importers give it.",
+                    )
+
+
 def undeclared_parent_input(subject: Subject) -> Iterator[Problem]:
     """What a task takes of the DAG around it, that DAG is given."""
     for task in subject.tasks():
@@ -178,6 +195,16 @@ def _known(subject: Subject) -> Iterator[tuple[Task, Json]]:
     for task in subject.tasks():
         if task.component in subject.components:
             yield task, subject.component(task.component)
+
+
+def _identity(subject: Subject, beside: Mapping[str, Task], source: Json) -> str:
+    """What tells an artifact from others. Importers of one address, type and metadata find the same one."""
+    producer = beside.get(source.get("taskOutputArtifact", {}).get("producerTask", ""))
+    importer = subject.executor(producer).get("importer", {}) if producer is not None else {}
+    uri = importer.get("artifactUri", {})
+    if importer and not importer.get("reimport") and "runtimeParameter" not in uri:
+        source = {key: importer.get(key) for key in ("artifactUri", "typeSchema", "metadata")}
+    return json.dumps(source, sort_keys=True)
 
 
 def _iterated(task: Task) -> set[str]:

@@ -14,6 +14,8 @@ from pipeline.orchestration.preflight.subject import ROOT, Subject, Task
 _STORES = ("gs://", "s3://", "minio://")
 _PATTERN = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(:\d+)?\}")
 _BLESSED = re.compile(r"artifacts\['([^']+)'\].*?\[['\"]blessed['\"]\]")
+_LONG_TRYING = 3600.0
+"""Seconds: what the kfp SDK sets where nothing else is said, and the most that it lets be said."""
 _PATH = re.compile(r"(/|\./|\.\./|~/|[A-Za-z]:\\|file://)\S*")
 
 
@@ -27,6 +29,38 @@ def span_pattern(subject: Subject) -> Iterator[Problem]:
     for label, uri in subject.imports():
         if found := _PATTERN.search(uri):
             yield Problem(f"executor {label}", f"imports {uri}: {found[0]} is not filled in.", way)
+
+
+def retry_policy(subject: Subject) -> Iterator[Problem]:
+    """Of a retry policy Kubeflow makes four parameters without defaults, and Argo counts from the first try's start."""
+    for task in subject.tasks():
+        policy = task.spec.get("retryPolicy")
+        if policy is None or "container" not in subject.executor(task):
+            continue
+        if missing := [name for name in ("backoffDuration", "backoffMaxDuration") if name not in policy]:
+            yield Problem(
+                task.where,
+                f"has a retryPolicy without {' and '.join(missing)}; Argo: \"inputs.parameters.retry-backoff-... was "
+                'not supplied".',
+                "Give both, such as '30s' and '86400s'.",
+            )
+            continue
+        factor, most = policy.get("backoffFactor", 0.0), float(str(policy["backoffMaxDuration"]).rstrip("s"))
+        if factor != int(factor):
+            yield Problem(
+                task.where,
+                f"waits {factor} times as long before each try; to Argo a factor is a whole number (\"cannot be "
+                'resolved to an int"), and the run ends in an error when the task is to be tried again.',
+                "Use a whole number, such as 2.",
+            )
+        if most < _LONG_TRYING:
+            yield Problem(
+                task.where,
+                f"backoffMaxDuration is {most:g} s. Argo counts it from the start of the first try, work included: a "
+                "task that has taken so long is not tried again, and a later try is stopped when it is over.",
+                "Make it longer than all tries together take.",
+                "warn",
+            )
 
 
 def local_import(subject: Subject) -> Iterator[Problem]:

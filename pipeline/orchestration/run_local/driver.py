@@ -90,6 +90,7 @@ def resolve(run: RunOf, name: str, task: Value, component: Value, scope: Scope) 
     for key, source in task.get("inputs", {}).get("artifacts", {}).items():
         if (found := _artifact(name, key, source, scope)) is not None:
             artifacts[key] = found
+    _each_once(name, artifacts)
     return Inputs(given, artifacts)
 
 
@@ -165,6 +166,14 @@ def _artifact(name: str, key: str, source: Value, scope: Scope) -> Artifact | No
             f"{producer['producerTask']!r}, for input {key!r}."
         )
     return ended.artifacts[producer["outputArtifactKey"]]
+
+
+def _each_once(name: str, artifacts: Mapping[str, Artifact]) -> None:
+    """ML Metadata links an artifact to an execution once, under one name."""
+    seen: dict[int, str] = {}
+    for key, artifact in artifacts.items():
+        if (first := seen.setdefault(artifact.id, key)) != key:
+            raise SpanwiseError(f"{name}: inputs {first} and {key} are one artifact: given event already exists.")
 
 
 def _ended(name: str, producer: str, scope: Scope) -> Ended:

@@ -37,6 +37,7 @@ class Running:
         self._spec, self._run, self._folder = spec, run, folder
         self._started, self._ended = started, ended
         self._ids = itertools.count(1)
+        self._imports: dict[str, Artifact] = {}
         self.all: dict[str, Ended] = {}
         """Every task that ended, by name, in order."""
 
@@ -101,6 +102,9 @@ class Running:
             return Ended("FAILED", 1, f"{name}: artifact uri not provided.")
         (key,) = component["outputDefinitions"]["artifacts"]
         artifact = Artifact(next(self._ids), importer["typeSchema"], str(uri), importer.get("metadata", {}))
+        if not importer.get("reimport"):
+            same = json.dumps([artifact.type, artifact.uri, artifact.metadata], sort_keys=True)
+            artifact = self._imports.setdefault(same, artifact)
         return Ended("SUCCEEDED", artifacts={key: artifact})
 
     def _container(self, name: str, component: Value, given: Value, place: Place) -> Ended:
