@@ -40,7 +40,7 @@ def retry_policy(subject: Subject) -> Iterator[Problem]:
         if missing := [name for name in ("backoffDuration", "backoffMaxDuration") if name not in policy]:
             yield Problem(
                 task.where,
-                f"has a retryPolicy without {' and '.join(missing)}; Argo: \"inputs.parameters.retry-backoff-... was "
+                f'has a retryPolicy without {" and ".join(missing)}; Argo: "inputs.parameters.retry-backoff-... was '
                 'not supplied".',
                 "Give both, such as '30s' and '86400s'.",
             )
@@ -49,7 +49,7 @@ def retry_policy(subject: Subject) -> Iterator[Problem]:
         if factor != int(factor):
             yield Problem(
                 task.where,
-                f"waits {factor} times as long before each try; to Argo a factor is a whole number (\"cannot be "
+                f'waits {factor} times as long before each try; to Argo a factor is a whole number ("cannot be '
                 'resolved to an int"), and the run ends in an error when the task is to be tried again.',
                 "Use a whole number, such as 2.",
             )
