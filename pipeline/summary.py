@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from pipeline.project.loading import shown_path
 from pipeline.records import RunRecord
 from pipeline.spans import WindowSpans
 
@@ -21,8 +22,7 @@ def spoiled_span(directory: pathlib.Path, baseline: pathlib.Path) -> str:
     spoiled = next(iter(sorted((directory / "data" / "spoiled").glob(f"*{baseline.suffix}"))), None)
     if spoiled is None:
         return ""
-    here = pathlib.Path.cwd()
-    place, against = (path.relative_to(here) if path.is_relative_to(here) else path for path in (spoiled, baseline))
+    place, against = shown_path(spoiled), shown_path(baseline)
     return f"  Try      spanwise check {place} --baseline {against}    (bad data, refused)"
 
 
@@ -83,7 +83,8 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
 def _ending(record: RunRecord) -> list[str]:
     match record.state:
         case "done":
-            return [f"  Pushed   {record.pushed}", f"  Next     {record.following}"]
+            pushed = record.pushed if "://" in record.pushed else shown_path(pathlib.Path(record.pushed))
+            return [f"  Pushed   {pushed}", f"  Next     {record.following}"]
         case "blocked":
             return ["  Nothing was trained or pushed; what serves is as it was."]
         case "not_blessed":

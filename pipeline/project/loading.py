@@ -113,9 +113,10 @@ def find(directory: str | os.PathLike[str] | None = None) -> pathlib.Path:
 
 
 def shown_path(path: pathlib.Path) -> str:
-    """A path as messages name it: relative where it lies below the current folder."""
+    """A path as messages name it: relative where it lies below the current folder, which all do below the root."""
     try:
-        return str(path.relative_to(os.getcwd()))
+        here = os.getcwd()
+        return str(path if here == os.sep else path.relative_to(here))
     except (ValueError, OSError):
         return str(path)
 

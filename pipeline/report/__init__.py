@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pipeline.console import libraries_to
+from pipeline.project.loading import shown_path
 
 if TYPE_CHECKING:
     from pipeline.records import RunRecord
@@ -49,5 +50,4 @@ def made(workspace: Workspace, record: RunRecord) -> str | None:
 
 
 def _line(path: pathlib.Path) -> str:
-    here = pathlib.Path.cwd()
-    return f"  Report   {path.relative_to(here) if path.is_relative_to(here) else path}"
+    return f"  Report   {shown_path(path)}"
