@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import http.server
 import logging
 import pathlib
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +39,38 @@ def s3_server(*buckets: str) -> Iterator[dict[str, str]]:
         }
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def careless(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The same server behind one that loses the conditions of requests, as S3's lookalikes of some years ago did."""
+    behind = environment["AWS_ENDPOINT_URL"].removeprefix("http://")
+
+    class Careless(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = {name: value for name, value in self.headers.items() if not name.lower().startswith("if-")}
+            connection = http.client.HTTPConnection(behind)
+            connection.request(self.command, self.path, body, kept)
+            response = connection.getresponse()
+            content = response.read()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            connection.close()
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Careless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {**environment, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}
+        server.shutdown()
 
 
 def stand_in(folder: pathlib.Path) -> dict[str, str]:

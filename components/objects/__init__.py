@@ -13,15 +13,17 @@ A write is there whole or not at all. Every error is a SpanwiseError that names 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import os
 import pathlib
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from components import mounts
-from components.errors import UsageError
+from components.errors import SpanwiseError, UsageError
 from components.objects.store import Conflict, Content, ObjectStore, Tag
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "download",
     "exists",
     "fetch",
+    "keeps_conditions",
     "listed",
     "read",
     "states",
@@ -67,6 +70,23 @@ def write(uri: str, data: bytes, *, create: bool = False, expect: Tag | None = N
     """
     store, key = _open(uri)
     return store.write(key, data, create, expect)
+
+
+def keeps_conditions(uri: str) -> bool:
+    """Whether the store refuses what `create` says: some that speak S3 leave that out, and write all the same.
+
+    Writes one small object below `uri/`, and deletes it where that is allowed.
+    """
+    probe = f"{uri}/.{secrets.token_hex(8)}"
+    try:
+        for _ in range(2):
+            write(probe, b"is this refused the second time?", create=True)
+    except Conflict:
+        return True
+    finally:
+        with contextlib.suppress(SpanwiseError):
+            delete(probe)
+    return False
 
 
 def exists(uri: str) -> bool:

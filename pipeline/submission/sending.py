@@ -30,6 +30,9 @@ class Choice:
     replace: bool = False
 
 
+_ONE_AT_A_TIME = "two runs at once are not kept apart. Wait for each run's end, or use a store with conditional writes."
+
+
 def mirror_of(workspace: ClusterWorkspace) -> Mirror:
     """The mirror that the workspace's store lies in."""
     return Mirror(workspace.project_uri, workspace.mounts)
@@ -123,6 +126,8 @@ def sent(
     compiled = compiling.compile_spec(workspace, selection, cast(Target, target), image)
     if compiled.warnings:
         say(preflight.rendered(compiled.warnings))
+    if not objects.keeps_conditions(workspace.project_uri):
+        say(f"  Careful  {workspace.uri} writes over what is there whatever it is told: {_ONE_AT_A_TIME}")
     if count := exchange.lay_out(workspace, compiled):
         say(f"  Sent     {count} file{'' if count == 1 else 's'} to {workspace.project_uri}/imports")
     return compiled

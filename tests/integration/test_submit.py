@@ -5,6 +5,7 @@ What really runs in the containers is in test_submit_cluster.py; here it is what
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import threading
@@ -174,6 +175,21 @@ def test_a_run_is_sent_started_followed_and_told_once(
     started = json.loads(capfd.readouterr().out)
     assert started["id"] in server.runs and started["id"] != run and started["state"] == "started"
     assert started["pipeline_version"].startswith("2013-06-") and started["key"] == told["key"]
+
+
+def test_a_store_that_cannot_keep_two_runs_apart_is_told(
+    bench: Workbench, server: KfpServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with object_server.s3_server("bucket") as environment:
+        for index, (context, told) in enumerate(
+            ((contextlib.nullcontext(environment), 0), (object_server.careless(environment), 1))
+        ):
+            with context as reached:
+                object_server.use(monkeypatch, reached)
+                assert _submit(server, root=f"s3://bucket/{index}") == 0
+            said = capfd.readouterr().out
+            assert said.count(f"  Careful  s3://bucket/{index} writes over what is there whatever it is told") == told
+    assert len(server.runs) == 2
 
 
 def test_next_follows_what_is_accepted_at_the_root_and_none_is_no_failure(

@@ -12,7 +12,7 @@ import pytest
 from components import objects
 from components.errors import SpanwiseError, UsageError
 from components.mounts import Mounts
-from tests.object_server import BUCKET, s3_server, stand_in, use
+from tests.object_server import BUCKET, careless, s3_server, stand_in, use
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,15 @@ def test_of_two_writers_who_read_the_same_one_is_told(root: str) -> None:
         objects.write(f"{root}/never", b"5", expect=before)
     found = objects.read(f"{root}/pointer")
     assert found is not None and found.data == b"2"
+
+
+def test_a_store_that_writes_whatever_it_is_told_is_known_by_it(
+    root: str, server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert objects.keeps_conditions(root) and objects.listed(root) == {}
+    with careless(server) as environment:
+        use(monkeypatch, environment)
+        assert not objects.keeps_conditions(root) and objects.listed(root) == {}
 
 
 def test_of_many_at_once_exactly_one_creates(root: str) -> None:
