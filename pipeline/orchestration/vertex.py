@@ -18,7 +18,8 @@ from pipeline.orchestration.plan import Plan
 JOB_NAME = "{{$.pipeline_job_name}}"
 """Whoever submits chooses a job's name, and so finds its run again."""
 
-
+# An hour is the most that it takes, by what the kfp SDK says of set_retry.
+_TRYING = "3600s"
 # Vertex mounts buckets at /gcs and moves no artifacts: a write there is no compare-and-swap, and cannot be renamed.
 _ENVIRONMENT = [{"name": mounts.ENVIRONMENT, "value": "/tmp/spanwise"}, {"name": mounts.UNMOVED, "value": "1"}]
 
@@ -50,6 +51,10 @@ def pipeline_job(plan: Plan) -> dict[str, Any]:
     for executor in spec["deploymentSpec"]["executors"].values():
         if "container" in executor:
             executor["container"].setdefault("env", []).extend(_ENVIRONMENT)
+    for dag in (spec["root"], *spec["components"].values()):
+        for task in dag.get("dag", {}).get("tasks", {}).values():
+            if "retryPolicy" in task:
+                task["retryPolicy"]["backoffMaxDuration"] = _TRYING
     return {
         "displayName": plan.name,
         "pipelineSpec": spec,

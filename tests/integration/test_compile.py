@@ -297,6 +297,9 @@ def test_vertex_gets_a_pipeline_job_with_its_own_run_id_and_refuses_what_it_lack
     assert container["args"][container["args"].index("--run-id") + 1] == "{{$.pipeline_job_name}}"
     assert container["image"] == "ghcr.io/acme/spanwise:7"
     assert {"name": "SPANWISE_UNMOVED", "value": "1"} in container["env"], "nobody moves artifacts there"
+    tasks = job["pipelineSpec"]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert tasks["Trainer"]["retryPolicy"]["backoffMaxDuration"] == "3600s"
+    assert job["pipelineSpec"]["root"]["dag"]["tasks"]["Report"]["retryPolicy"]["backoffMaxDuration"] == "3600s"
 
 
 def test_baseline_and_champion_are_those_that_the_mirror_names(tmp_path: pathlib.Path) -> None:
