@@ -88,7 +88,13 @@ def examine(workspace: Workspace, window: Window) -> Outcome:
     since, until = (moment.timestamp() if moment else None for moment in (window.since, window.until))
     logs = request_log.read(folder, since, until, reading)
     batches = serving_logs.batches(logs, types, project.data.time, version, seen)
-    statistics = in_process.table_statistics(batches, DataRoles(project.data.time))
+    try:
+        statistics = in_process.table_statistics(batches, DataRoles(project.data.time))
+    except request_log.NotALogError as error:
+        raise UsageError(
+            f"{error}: no request log; its records are of another kind.\n"
+            "  --logs and [serving] logs name the folder that a server was given as --request_log_dir."
+        ) from error
     rows, notes = int(seen.rows[version]), _notes(reading, seen, version)
     if rows < project.serving.min_rows:
         notes.append(

@@ -23,6 +23,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator
 
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving import redaction, tfrecord
@@ -270,12 +271,19 @@ class Reading:
     """Files whose last record a kill has cut, or that are spoiled from some record on."""
 
 
+class NotALogError(ValueError):
+    """A file of records that are no PredictionLogs; the message is its path."""
+
+
 def read(
     directory: pathlib.Path, since: float | None = None, until: float | None = None, reading: Reading | None = None
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     """Records of all models below `directory`, file after file, with since <= time < until (seconds since 1970).
 
     What a kill has cut is left out, and the file named in `reading`.
+
+    Raises:
+      NotALogError: a file holds other records.
     """
     reading = reading if reading is not None else Reading()
     for path in sorted(directory.rglob(f"*{SUFFIX}")):
@@ -289,5 +297,7 @@ def read(
                     if (since is None or seconds >= since) and (until is None or seconds < until):
                         reading.records += 1
                         yield log
+            except DecodeError as error:
+                raise NotALogError(path) from error
             except tfrecord.Torn:
                 reading.torn.append(path)

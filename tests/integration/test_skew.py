@@ -18,7 +18,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from components import examples, tables
 from pipeline import serving_logs
 from pipeline.preprocessing import MISSING
-from serving import request_log
+from serving import request_log, tfrecord
 from serving.client import Client
 from serving.request_log import About, LogSettings, RequestLog
 from tests.integration import served, workbench
@@ -167,6 +167,11 @@ def test_mistakes_are_sentences(bench: Workbench, tmp_path: pathlib.Path) -> Non
     wrong = bench.spanwise("skew", "--logs", str(tmp_path / "nowhere"), code=2).stderr
     assert "no request to flights has been logged here" in wrong
     assert "is not before" in bench.spanwise("skew", "--since", "2014-01-01", "--until", "2013-01-01", code=2).stderr
+    other = tmp_path / "flights" / "examples.tfrecord"
+    other.parent.mkdir()
+    other.write_bytes(tfrecord.framed(b"\x0a\x7f no PredictionLog"))
+    told = bench.spanwise("skew", "--logs", str(tmp_path), code=2).stderr
+    assert f"{other}: no request log" in told and "--request_log_dir" in told
     both = bench.folder / "both.toml"
     text = (bench.folder / "flights.toml").read_text()
     both.write_text(text.replace("[label]", 'serving = "data/2013-05.parquet"\n\n[label]', 1))
