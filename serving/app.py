@@ -111,7 +111,7 @@ class App:
             loop.call_soon_threadsafe(stopping.set)
 
     async def _serve(self, listener: socket.socket | None) -> None:
-        loop = self._loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         stopping = self._stopping = asyncio.Event()
         flags = self._flags
         self._start_grpc()
@@ -139,8 +139,22 @@ class App:
             web.should_exit = True
             await serving
         if ended is not None:
-            await loop.run_in_executor(None, ended.wait)
+            await self._requests_answered(ended)
         self._log.info("stopped")
+
+    async def _requests_answered(self, ended: threading.Event) -> None:
+        """Wait for gRPC's requests under way, not for connections on which there is none.
+
+        Left to itself, gRPC waits up to 20 s until each client has heard that it is going; clients that sit there
+        listen every 5 s or never.
+        """
+        loop = asyncio.get_running_loop()
+        state = getattr(self._grpc, "_state", None)
+        under_way = getattr(state, "rpc_states", None)  # a release that has no such set waits as gRPC does
+        while not await loop.run_in_executor(None, ended.wait, 0.1):
+            if under_way is not None and not under_way:
+                self._grpc.stop(None)
+                under_way = None
 
     async def _watch(self, web: Web | None) -> None:
         """Keep health up to date, end connections that are stuck, read the models' file again where that is wanted."""

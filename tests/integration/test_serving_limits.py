@@ -232,7 +232,7 @@ def test_too_many_waiting_requests_are_turned_away(models: pathlib.Path) -> None
     with served.serving(all_of(models), "--max_waiting_requests=2", "--rest_api_num_threads=1") as client:
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             answers = list(pool.map(lambda _: client.post("busy:predict", {"instances": [1.0]}), range(32)))
-        assert {status for status, _ in answers} == {200, 503}
+        assert {status for status, _ in answers} == {200, 429}
 
 
 # --- who may ask ---
@@ -433,6 +433,21 @@ def test_a_listener_hears_of_each_inference_and_can_hold_the_answer_back(models:
         promise.set_result(None)
         thread.join()
         assert answers == [200]
+
+
+def test_a_client_that_only_sits_there_does_not_keep_the_server(models: pathlib.Path) -> None:
+    apps: list[Any] = []
+    settings = b"\0\0\0\4\0\0\0\0\0"
+    with (
+        served.serving(all_of(models), "--shutdown_grace_seconds=300", before=apps.append) as client,
+        socket.create_connection(("127.0.0.1", client.grpc_port)) as connection,
+    ):
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        assert connection.recv(4096)
+        apps[0].stop()
+        connection.settimeout(10)  # gRPC itself would wait 20 s for an answer to its ping
+        while connection.recv(4096):
+            pass
 
 
 # --- a process of its own ---
