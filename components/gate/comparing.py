@@ -24,6 +24,7 @@ SKEW = frozenset({"missing_skew", *(check for (_, of), pair in _RULES.items() if
 _PAIRS = tuple((first, second) for (first, _), (second, _) in _RULES.values())
 # Checks a feature: distribution twice, unseen values, missing.
 _CHECKS_A_FEATURE = 4
+_NAMED = 3
 
 
 def level(features: Iterable[int], false_alarms: float, further: int) -> float:
@@ -77,6 +78,26 @@ def findings(measured: Sequence[Measured], sides: Sides) -> list[Finding]:
     every = [one.finding(sides.config.limit(one.check, one.feature), sides.against) for one in measured]
     found = [finding for finding in every if finding is not None]
     return [finding for finding in found if not any(_says_more(other, finding) for other in found)]
+
+
+def untold(measured: Sequence[Measured], sides: Sides) -> list[str]:
+    """A note on features beyond a limit of which nothing is said: chance alone could take them past what blocks.
+
+    Silence would read as a pass. A feature is named once, by the first of its distances.
+    """
+    said: dict[str, str] = {}
+    for one in measured:
+        limit = sides.config.limit(one.check, one.feature)
+        if one.feature is None or limit.error is None or one.chance.band < limit.error:
+            continue
+        if (limit.lowest or limit.error) < abs(one.value) <= one.chance.band:
+            count, worth = one.sizes[0], max(1, round(min(one.effective)))
+            alike = f"{count:,} rows say as much as {worth:,}" if worth < count else f"{count:,} rows"
+            said.setdefault(one.feature, f"{one.feature} {abs(one.value):.2g} ({alike})")
+    if not said:
+        return []
+    named = ", ".join(list(said.values())[:_NAMED]) + (f" and {len(said) - _NAMED} more" if len(said) > _NAMED else "")
+    return [f"Too few rows, or rows of too few days, to tell these from chance against {sides.against.other}: {named}."]
 
 
 def _says_more(one: Finding, other: Finding) -> bool:

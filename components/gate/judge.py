@@ -86,12 +86,15 @@ class Judgement:
                 found += [finding for finding in empty if finding is not None]
         else:
             found += comparing.findings(self._drift, self.baseline)
+            notes += comparing.untold(self._drift, self.baseline)
             found += [finding for family in FAMILIES for finding in family(self.baseline)]
             notes += registry.not_made(self.baseline)
         if self.serving is None:
             notes.append("No serving statistics: skew between training and serving was not checked.")
         else:
-            found += comparing.findings(comparing.skew(self.serving), self.serving)
+            skew = comparing.skew(self.serving)
+            found += comparing.findings(skew, self.serving)
+            notes += comparing.untold(skew, self.serving)
         found = causes.told_once(found)
         if self.baseline is not None:
             found, told = self._weighed(found, self.baseline)
@@ -127,10 +130,12 @@ class Judgement:
         if self.evidence.schema is not None:
             every = measure.anomalies(self.evidence.serving, self.evidence.schema, "SERVING")
             found = schema_findings(every, stats, self._expected, self.config, Against(SERVING))
-        found += comparing.findings(comparing.skew(self.serving), self.serving)
+        skew = comparing.skew(self.serving)
+        found += comparing.findings(skew, self.serving)
         as_of = self.identity.get("as_of") or ""
         found, idle = waivers.apply(found, self.config.waivers, as_of, comparing.SKEW.__contains__)
-        return verdict.assemble(found, idle, self.identity, stats.rows)
+        notes = [*comparing.untold(skew, self.serving), *idle]
+        return verdict.assemble(found, notes, self.identity, stats.rows)
 
     def _made(self, check: str) -> bool:
         """Whether the span's verdict holds it to the check: rows against rows only `check --join-on` can hold."""

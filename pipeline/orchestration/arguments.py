@@ -96,7 +96,7 @@ def finish_arguments(
     return [
         *("--root", root),
         *("--run-id", RUN_ID),
-        *("--project-file", project_file),
+        *("--project-file", _text(project_file)),
         *("--record", _text(record)),
         *("--graph", _text(graph)),
         *("--notify", notify),
@@ -106,4 +106,6 @@ def finish_arguments(
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=False, separators=(",", ":"), ensure_ascii=True)
+    """JSON in which nobody on the way finds anything to fill in: Kubernetes `$(NAME)` and `$$`, Argo and KFP `{{`."""
+    text = json.dumps(value, sort_keys=False, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("$", "\\u0024").replace("{{", "{\\u007b")  # outside of strings JSON has neither

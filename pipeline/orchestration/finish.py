@@ -1,6 +1,6 @@
 """What the exit handler runs in its container: the conclusion of the run, its report, and a message to whoever waits.
 
-    python -m pipeline.orchestration.finish --root URI --run-id ID --project-file TEXT --record JSON --graph JSON
+    python -m pipeline.orchestration.finish --root URI --run-id ID --project-file JSON --record JSON --graph JSON
         --notify URL --note TEXT --executor-input JSON
 
 However the run ended, it leaves `run.json`, `verdict.json` and `report.html` under `<root>/runs/<run id>/`, and for
@@ -57,7 +57,7 @@ def _finish(said: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         mirror = Mirror(said.root, Mounts.of_environment())
         record = _record(json.loads(said.record), given.run_id(said.run_id, arguments.REPORT), said.note)
         with tempfile.TemporaryDirectory(prefix="spanwise-") as folder, _in(folder):
-            workspace = _workspace(mirror, said.project_file, pathlib.Path(folder))
+            workspace = _workspace(mirror, json.loads(said.project_file), pathlib.Path(folder))
             _conclude(workspace, mirror, record, json.loads(said.graph))
             print(mirror.mounts.told(summary.of_run(record, workspace.loaded.shown_path)), file=out)
             print(_reported(workspace, mirror, record), file=out)

@@ -179,20 +179,17 @@ def test_one_cause_is_one_finding() -> None:
         assert [(f["check"], f["feature"]) for f in found if f["check"] != "schema"] == [(expected, "amount")]
 
 
+def month(start: int, weather: Any) -> Any:
+    """Statistics of sixty rows a day, all of one temperature."""
+    days = np.repeat(np.arange(len(weather)), 60)
+    time = (start + days) * 86_400 + np.random.default_rng(start).integers(0, 9, len(days))
+    table = pa.table({"temp": weather[days], "place": ["a"] * len(days), "time": time})
+    table = table.set_column(1, "place", table["place"].cast(pa.large_binary()))
+    return in_process.table_statistics(table.combine_chunks().to_batches(), DataRoles("time"))
+
+
 def test_days_widen_the_band_only_where_they_differ() -> None:
     rng = np.random.default_rng(5)
-
-    def month(start: int, weather: Any) -> Any:
-        days = np.repeat(np.arange(30), 60)
-        data = {
-            "temp": weather[days],
-            "place": ["a"] * 1800,
-            "time": (start + days) * 86_400 + rng.integers(0, 9, 1800),
-        }
-        table = pa.table(data)
-        table = table.set_column(1, "place", table["place"].cast(pa.large_binary()))
-        return in_process.table_statistics(table.combine_chunks().to_batches(), DataRoles("time"))
-
     one, other = month(0, rng.normal(0, 1, 30)), month(31, rng.normal(0.3, 1, 30))
     roles = Roles(time="time")
     far = Judgement(Evidence({"eval": other}, None, one), GateConfig(), roles, IDENTITY)
@@ -203,6 +200,21 @@ def test_days_widen_the_band_only_where_they_differ() -> None:
     assert [f["feature"] for f in blind.verdict()["findings"]] == ["temp"]
     same_days = Judgement(Evidence({"eval": one}, None, one), GateConfig(), roles, IDENTITY)
     assert {m["effective_examples"] for m in same_days.arithmetic("temp") if m["check"] == "shift"} == {1800}
+
+
+def test_what_one_day_cannot_tell_is_said_and_not_passed_over() -> None:
+    weather = np.random.default_rng(5).normal(0, 1, 60)
+    trained = month(0, weather[:30])
+
+    def served(days: int) -> dict[str, Any]:
+        evidence = Evidence({"eval": trained}, None, serving=month(31, weather[30 : 30 + days] + 3))
+        return Judgement(evidence, GateConfig(), Roles(time="time"), IDENTITY).skew_verdict()
+
+    day, whole = served(1), served(30)
+    assert [f["feature"] for f in whole["findings"]] == ["temp"] and whole["notes"] == []
+    assert day["findings"] == []
+    (note,) = day["notes"]
+    assert "too few days" in note and "against training: temp 1 (60 rows say as much as 1)." in note
 
 
 def test_integers_that_a_schema_calls_names_are_compared_value_by_value() -> None:
