@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import math
+import operator
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from components.errors import UsageError
+from components.errors import SpanwiseError, UsageError
 from pipeline import cli
 from pipeline.orchestration import preflight
 from tests.integration.workbench import environment
@@ -82,6 +91,31 @@ def test_specs_of_tfxs_own_compiler_are_told_what_kubeflow_refuses(name: str) ->
 def test_specs_of_tfx_are_of_all_its_variants() -> None:
     assert set(OF_TFX) == {*(variant.file for variant in tfx_pipelines.VARIANTS), *tfx_pipelines.OF_FUNCTIONS}
     assert set(OF_TFX) == {path.name for path in (FOLDER / "tfx").iterdir()}
+
+
+_ODD = [None, [], {}, "x", "", 3, -1, math.inf, math.nan, True, "{{$.inputs}}", ["a"], {"a": 1}, "9" * 20 + "s", "NaN"]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where in nested dicts and lists something stands."""
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, key)
+        yield from places(value[key], (*path, key))
+
+
+@given(data=st.data(), path=st.sampled_from(FILES), target=st.sampled_from(["kubeflow", "vertex"]))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_file_with_anything_anywhere_is_judged_or_refused(data: Any, path: pathlib.Path, target: Any) -> None:
+    documents = list(yaml.safe_load_all(path.read_text()))
+    *way, last = data.draw(st.sampled_from(sorted(places(documents[0]), key=repr)))
+    inside = functools.reduce(operator.getitem, way, documents[0])
+    if data.draw(st.booleans()):
+        del inside[last]
+    else:
+        inside[last] = data.draw(st.sampled_from(_ODD))
+    with contextlib.suppress(SpanwiseError):
+        for finding in preflight.check(preflight.parsed(yaml.safe_dump_all(documents), "x"), target):
+            assert finding.what and finding.way_out
 
 
 @pytest.mark.slow

@@ -45,8 +45,8 @@ def retry_policy(subject: Subject) -> Iterator[Problem]:
                 "Give both, such as '30s' and '86400s'.",
             )
             continue
-        factor, most = policy.get("backoffFactor", 0.0), float(str(policy["backoffMaxDuration"]).rstrip("s"))
-        if factor != int(factor):
+        factor, most = float(policy.get("backoffFactor", 0.0)), float(str(policy["backoffMaxDuration"]).rstrip("s"))
+        if not factor.is_integer():
             yield Problem(
                 task.where,
                 f'waits {factor} times as long before each try; to Argo a factor is a whole number ("cannot be '

@@ -64,7 +64,7 @@ def _read(raw: Any, message: str, prefix: str) -> Read:
     kind = getattr(pipeline_spec_pb2, message)
     try:
         found = json_format.ParseDict(raw, kind(), ignore_unknown_fields=True)
-    except (json_format.ParseError, TypeError, ValueError, AttributeError) as error:
+    except (json_format.ParseError, TypeError, ValueError, OverflowError, AttributeError) as error:
         return {}, (f"{prefix}{' '.join(str(error).split())}",), ()
     # Maps of the messages have no order: findings are told in that of names.
     canonical = json.loads(json.dumps(json_format.MessageToDict(found), sort_keys=True))
