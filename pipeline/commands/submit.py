@@ -69,6 +69,8 @@ def command(
         raise UsageError("--replace takes a changed file as a new version of one span: name it with --span ID.")
     if follow is not None and end is not None:
         raise UsageError("--follow and --end exclude each other.")
+    if "{{" in note:
+        raise UsageError("--note: Kubeflow's Argo would look for something to fill in at '{{'. Leave that out.")
     from pipeline.orchestration.place import at_cluster
     from pipeline.submission import clusters, conduct, sending
     from pipeline.workspace import open_workspace

@@ -5,14 +5,21 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterator
 
+from components import mounts
+from pipeline.orchestration.arguments import RUN_ID_VARIABLE
 from pipeline.project.positions import KeyPath
 from pipeline.project.problems import Problem
 from pipeline.project.spec import Project
 
+_OURS = (RUN_ID_VARIABLE, mounts.ENVIRONMENT, mounts.UNMOVED)
+
 
 def variables_differ(project: Project, _: pathlib.Path) -> Iterator[Problem]:
     """An environment variable has one source."""
-    seen = dict.fromkeys(project.cluster.env, "[cluster.env]")
+    for name in project.cluster.env:
+        if name in _OURS:
+            yield Problem(("cluster", "env", name), f"{name!r} is set by Spanwise already. Leave it out.")
+    seen = {**dict.fromkeys(project.cluster.env, "[cluster.env]"), **dict.fromkeys(_OURS, "Spanwise")}
     for index, secret in enumerate(project.cluster.secrets):
         path: KeyPath = ("cluster", "secrets", index, "env")
         if secret.env in seen:

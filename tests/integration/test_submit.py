@@ -328,6 +328,7 @@ def test_a_run_that_is_at_work_is_joined(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--note", "{{x}}"], "would look for something to fill in at '{{'"),
         (["--span", "1", "--next"], "--span and --next exclude each other"),
         (["--replace"], "--replace takes a changed file"),
         (["--follow", "a", "--end", "b"], "--follow and --end exclude each other"),

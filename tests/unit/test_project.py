@@ -414,6 +414,13 @@ BROKEN: dict[str, tuple[str, list[str]]] = {
         below("cluster.resources.Trainer", "accelerator_count = 2"),
         ["[cluster.resources.Trainer] accelerator_count: 2 of no kind", "nvidia.com/gpu"],
     ),
+    "a variable that is Spanwise's": (
+        below("cluster", 'env = { KFP_RUN_ID = "x" }\nsecrets = [{ secret = "s", key = "k", env = "KFP_RUN_ID" }]'),
+        [
+            "[cluster] env.KFP_RUN_ID: 'KFP_RUN_ID' is set by Spanwise already",
+            "[cluster] secrets[0].env: 'KFP_RUN_ID' is set by Spanwise already",
+        ],
+    ),
     "a variable with two sources": (
         below("cluster", 'env = { TOKEN = "x" }\nsecrets = [{ secret = "s3", key = "token", env = "TOKEN" }]'),
         ["[cluster] secrets[0].env: 'TOKEN' is set by [cluster.env] already"],
