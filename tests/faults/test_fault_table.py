@@ -83,6 +83,7 @@ def test_at_least_forty_kinds() -> None:
     assert FAULTS.keys() >= AWAITED | AWAITED_WITH_PROJECT | AWAITED_OF_CLEAR
 
 
+@pytest.mark.slow  # a minute in all; clear faults, weaker ones, are in `make test`
 @pytest.mark.parametrize("kind", FAULTS)
 def test_gross_faults_are_found_and_named(kind: str, tmp_path: pathlib.Path) -> None:
     _hold(*_named(kind, "orders", None, tmp_path), kind in AWAITED, kind)
