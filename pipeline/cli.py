@@ -13,7 +13,7 @@ import click
 from components.errors import ExitCode, SpanwiseError, UsageError, told
 from pipeline import __version__
 from pipeline.console import open_streams, say
-from pipeline.stopping import as_process
+from serving.ending import as_process
 
 # name -> one line of help. A command lives in pipeline/commands/<name>.py as `command`.
 COMMANDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+from components.mounts import is_uri
 from pipeline.project.loading import shown_path
 from pipeline.records import RunRecord
 from pipeline.spans import WindowSpans
@@ -83,7 +84,7 @@ def _metrics(metrics: dict[str, Any]) -> list[str]:
 def _ending(record: RunRecord) -> list[str]:
     match record.state:
         case "done":
-            pushed = record.pushed if "://" in record.pushed else shown_path(pathlib.Path(record.pushed))
+            pushed = record.pushed if is_uri(record.pushed) else shown_path(pathlib.Path(record.pushed))
             return [f"  Pushed   {pushed}", f"  Next     {record.following}"]
         case "blocked":
             return ["  Nothing was trained or pushed; what serves is as it was."]

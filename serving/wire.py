@@ -8,7 +8,6 @@ the long way, through TensorProto, to the same array.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +21,7 @@ from serving.errors import Code, ServingError
 from serving.protos import classes
 from serving.tensors import DOUBLE, DTYPES, FLOAT, INT32, INT64, STRING, Array, from_proto
 
-_STRING, _MESSAGE, _BYTES = 9, 11, 12  # descriptor.proto's names of types
-_OPTIONAL, _REPEATED = 1, 3
-_FIXED = {FLOAT: struct.Struct("<f"), DOUBLE: struct.Struct("<d")}
+_Field = descriptor_pb2.FieldDescriptorProto
 
 
 def _request_class() -> Any:
@@ -36,13 +33,14 @@ def _request_class() -> Any:
         dependency=[model_pb2.DESCRIPTOR.name],
     )
     entry = file.message_type.add(name="Input")
-    entry.field.add(name="key", number=1, type=_STRING, label=_OPTIONAL)
-    entry.field.add(name="value", number=2, type=_BYTES, label=_OPTIONAL)
+    one, many = {"label": _Field.LABEL_OPTIONAL}, {"label": _Field.LABEL_REPEATED}
+    entry.field.add(name="key", number=1, type=_Field.TYPE_STRING, **one)
+    entry.field.add(name="value", number=2, type=_Field.TYPE_BYTES, **one)
     request = file.message_type.add(name="PredictRequest")
-    spec = ".tensorflow.serving.ModelSpec"
-    request.field.add(name="model_spec", number=1, type=_MESSAGE, type_name=spec, label=_OPTIONAL)
-    request.field.add(name="inputs", number=2, type=_MESSAGE, type_name=".spanwise.serving.Input", label=_REPEATED)
-    request.field.add(name="output_filter", number=3, type=_STRING, label=_REPEATED)
+    spec, of_entry = ".tensorflow.serving.ModelSpec", ".spanwise.serving.Input"
+    request.field.add(name="model_spec", number=1, type=_Field.TYPE_MESSAGE, type_name=spec, **one)
+    request.field.add(name="inputs", number=2, type=_Field.TYPE_MESSAGE, type_name=of_entry, **many)
+    request.field.add(name="output_filter", number=3, type=_Field.TYPE_STRING, **many)
     return classes(file)["PredictRequest"]
 
 
@@ -97,11 +95,11 @@ def _one_value(data: bytes, dtype: int) -> Array | None:
         array = np.empty(1, object)
         array[0] = data[start:]
         return array
-    fixed = _FIXED.get(dtype)
-    if fixed is not None:
-        return np.frombuffer(data, DTYPES[dtype][1], 1, start) if len(data) - start == fixed.size else None
+    numpy_type = DTYPES[dtype][1]
+    if dtype in (FLOAT, DOUBLE):
+        return np.frombuffer(data, numpy_type, 1, start) if len(data) - start == numpy_type.itemsize else None
     if len(data) - start == 1 and data[start] < 128:
-        return np.array((data[start],), DTYPES[dtype][1])
+        return np.array((data[start],), numpy_type)
     return _varint(data[start:], dtype)
 
 

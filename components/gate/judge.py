@@ -92,9 +92,8 @@ class Judgement:
         if self.serving is None:
             notes.append("No serving statistics: skew between training and serving was not checked.")
         else:
-            skew = comparing.skew(self.serving)
-            found += comparing.findings(skew, self.serving)
-            notes += comparing.untold(skew, self.serving)
+            found += comparing.findings(self._skew, self.serving)
+            notes += comparing.untold(self._skew, self.serving)
         found = causes.told_once(found)
         if self.baseline is not None:
             found, told = self._weighed(found, self.baseline)
@@ -130,11 +129,10 @@ class Judgement:
         if self.evidence.schema is not None:
             every = measure.anomalies(self.evidence.serving, self.evidence.schema, "SERVING")
             found = schema_findings(every, stats, self._expected, self.config, Against(SERVING))
-        skew = comparing.skew(self.serving)
-        found += comparing.findings(skew, self.serving)
+        found += comparing.findings(self._skew, self.serving)
         as_of = self.identity.get("as_of") or ""
         found, idle = waivers.apply(found, self.config.waivers, as_of, comparing.SKEW.__contains__)
-        notes = [*comparing.untold(skew, self.serving), *idle]
+        notes = [*comparing.untold(self._skew, self.serving), *idle]
         return verdict.assemble(found, notes, self.identity, stats.rows)
 
     def _made(self, check: str) -> bool:
@@ -147,11 +145,10 @@ class Judgement:
         Args:
           feature: only of this one.
         """
-        skew = comparing.skew(self.serving) if self.serving is not None else []
         drift = [*self._drift, *self._moves]
         return [
             one.as_json(self.config.limit(one.check, one.feature), sides.against)
-            for sides, measured in ((self.baseline, drift), (self.serving, skew))
+            for sides, measured in ((self.baseline, drift), (self.serving, self._skew))
             if sides is not None
             for one in measured
             if feature in (None, one.feature)
@@ -197,6 +194,10 @@ class Judgement:
     @functools.cached_property
     def _drift(self) -> list[Measured]:
         return comparing.drift(self.baseline) if self.baseline is not None else []
+
+    @functools.cached_property
+    def _skew(self) -> list[Measured]:
+        return comparing.skew(self.serving) if self.serving is not None else []
 
     @functools.cached_property
     def serving(self) -> Sides | None:

@@ -40,7 +40,8 @@ from pipeline.orchestration.arguments import Interface
 from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact, typed, write_output
 from pipeline.orchestration.node_records import NodeRecord, Used
 from pipeline.orchestration.state import AROUND, Around
-from pipeline.stopping import as_process
+from pipeline.stopping import interrupted_by
+from serving.ending import as_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Task:
     around: Around
 
 
+@interrupted_by(signal.SIGTERM)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node; returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupted)
     told_so = _parser().parse_args(arguments)
     sys.argv = sys.argv[:1]  # absl, which TFX and Beam read flags with, would look at ours
     try:
@@ -170,10 +171,6 @@ def _why(error: BaseException) -> tuple[ExitCode, str]:
     traceback.print_exception(error)
     text = str(error).strip().splitlines()
     return ExitCode.FAILED, f"{type(error).__name__}: {text[0] if text else ''}"
-
-
-def _interrupted(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _task(said: argparse.Namespace) -> Task:

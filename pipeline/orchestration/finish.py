@@ -35,8 +35,8 @@ from pipeline.orchestration.executor_input import ExecutorInput, RuntimeArtifact
 from pipeline.orchestration.node_records import NodeRecord
 from pipeline.project import loading
 from pipeline.records import RunRecord
-from pipeline.stopping import as_process
 from pipeline.workspace import Workspace
+from serving.ending import as_process
 
 _LARGE = ("Examples", "TransformGraph")
 """Artifacts that no report looks into."""

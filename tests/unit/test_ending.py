@@ -10,7 +10,7 @@ import pytest
 
 BODY = """
 import atexit, sys, threading, time
-from pipeline.stopping import as_process
+from serving.ending import as_process
 
 def late():
     time.sleep(0.3)
